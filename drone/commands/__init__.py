@@ -1,0 +1,1 @@
+"""One module per `drone` command: thin shells around the parts."""

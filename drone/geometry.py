@@ -1,0 +1,390 @@
+"""Frames, pinhole camera, label grid, corridor, and the one function that measures distance.
+
+Frames: world NED, body FRD, camera optical (x right, y down, z forward), level (the camera's frame
+turned so that z is horizontal and y points along gravity). A rotation `a_from_b` turns coordinates
+in b into coordinates in a. Depth is z along the optical axis; range is the length of the ray.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drone.messages import FloatGrid, Quaternion, Vector3
+
+Matrix = NDArray[np.float64]
+Pixel = TypeVar("Pixel", bound=np.generic)
+
+BODY_FROM_OPTICAL: Matrix = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+"""(3, 3): a camera that looks along the body's forward axis, upright."""
+
+
+def rotation_from_quaternion(q: Quaternion) -> Matrix:
+    """Return the (3, 3) rotation of a unit quaternion (w, x, y, z)."""
+    w, x, y, z = q
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def quaternion_from_euler(roll_rad: float, pitch_rad: float, yaw_rad: float) -> Quaternion:
+    """Return (w, x, y, z) of the aerospace sequence yaw, pitch, roll (Z-Y'-X'')."""
+    cr, sr = math.cos(roll_rad / 2), math.sin(roll_rad / 2)
+    cp, sp = math.cos(pitch_rad / 2), math.sin(pitch_rad / 2)
+    cy, sy = math.cos(yaw_rad / 2), math.sin(yaw_rad / 2)
+    return (
+        cr * cp * cy + sr * sp * sy,
+        sr * cp * cy - cr * sp * sy,
+        cr * sp * cy + sr * cp * sy,
+        cr * cp * sy - sr * sp * cy,
+    )
+
+
+def quaternion_from_rotation(rotation: Matrix) -> Quaternion:
+    """Return (w, x, y, z), w >= 0, of a proper (3, 3) rotation (Shepperd's method)."""
+    m = rotation
+    candidates = np.array(
+        [
+            1 + m[0, 0] + m[1, 1] + m[2, 2],
+            1 + m[0, 0] - m[1, 1] - m[2, 2],
+            1 - m[0, 0] + m[1, 1] - m[2, 2],
+            1 - m[0, 0] - m[1, 1] + m[2, 2],
+        ]
+    )
+    largest = int(np.argmax(candidates))
+    s = 2 * math.sqrt(candidates[largest])
+    wx, wy, wz = m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]
+    xy, xz, yz = m[0, 1] + m[1, 0], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1]
+    quaternions = (
+        (s / 4, wx / s, wy / s, wz / s),
+        (wx / s, s / 4, xy / s, xz / s),
+        (wy / s, xy / s, s / 4, yz / s),
+        (wz / s, xz / s, yz / s, s / 4),
+    )
+    q = quaternions[largest]
+    sign = 1.0 if q[0] >= 0 else -1.0
+    return (
+        float(sign * q[0]),
+        float(sign * q[1]),
+        float(sign * q[2]),
+        float(sign * q[3]),
+    )
+
+
+def euler_from_quaternion(q: Quaternion) -> Vector3:
+    """Return (roll, pitch, yaw) in rad, of the aerospace sequence yaw, pitch, roll."""
+    w, x, y, z = q
+    roll = math.atan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y))
+    pitch = math.asin(max(-1.0, min(1.0, 2 * (w * y - z * x))))
+    yaw = math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+    return roll, pitch, yaw
+
+
+def wrap_angle(angle_rad: float) -> float:
+    """Return the same direction in (-pi, pi]."""
+    wrapped = math.remainder(angle_rad, 2 * math.pi)
+    return math.pi if wrapped == -math.pi else wrapped
+
+
+@dataclass(frozen=True)
+class Intrinsics:
+    """Pinhole of a rectified camera; pixel centres lie at whole numbers (OpenCV's convention).
+
+    Attributes:
+        width: px.
+        height: px.
+        fx: px.
+        fy: px.
+        cx: px.
+        cy: px.
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    @classmethod
+    def from_hfov(cls, width: int, height: int, hfov_rad: float) -> Intrinsics:
+        """Return square pixels, the axis through the image's middle, and this field of view."""
+        f = width / 2 / math.tan(hfov_rad / 2)
+        return cls(width, height, f, f, (width - 1) / 2, (height - 1) / 2)
+
+    @property
+    def matrix(self) -> Matrix:
+        """The (3, 3) camera matrix."""
+        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1.0]])
+
+    def scaled(self, width: int, height: int) -> Intrinsics:
+        """Return the same camera for its image resized to width x height px."""
+        sx, sy = width / self.width, height / self.height
+        return Intrinsics(
+            width,
+            height,
+            self.fx * sx,
+            self.fy * sy,
+            (self.cx + 0.5) * sx - 0.5,
+            (self.cy + 0.5) * sy - 0.5,
+        )
+
+
+@dataclass(frozen=True)
+class StereoCalibration:
+    """A rectified stereo pair: same intrinsics, right eye displaced along the left's x axis.
+
+    Attributes:
+        left: intrinsics of both rectified images.
+        baseline_m: > 0.
+        body_from_left: rotation from the left optical into the body frame, row-major (9).
+        left_in_body_m: position of the left eye in the body frame (FRD).
+    """
+
+    left: Intrinsics
+    baseline_m: float
+    body_from_left: tuple[float, ...] = tuple(BODY_FROM_OPTICAL.ravel())
+    left_in_body_m: Vector3 = (0.0, 0.0, 0.0)
+
+    @cached_property
+    def rotation(self) -> Matrix:
+        """(3, 3) body from left optical."""
+        return np.array(self.body_from_left).reshape(3, 3)
+
+    @property
+    def disparity_metres(self) -> float:
+        """Focal length times baseline, px m: disparity = this / depth."""
+        return self.left.fx * self.baseline_m
+
+    @cached_property
+    def hash(self) -> str:
+        """Sixteen hex digits that name this calibration."""
+        c = self.left
+        numbers = (
+            *(c.width, c.height, c.fx, c.fy, c.cx, c.cy, self.baseline_m),
+            *self.body_from_left,
+            *self.left_in_body_m,
+        )
+        text = " ".join(f"{float(n):.9g}" for n in numbers)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def down_in_camera(self, attitude: Quaternion | None) -> Vector3:
+        """Return the unit vector along gravity in the left optical frame.
+
+        Without an attitude the body is taken as level.
+        """
+        down_body = (
+            np.array([0.0, 0.0, 1.0])
+            if attitude is None
+            else rotation_from_quaternion(attitude).T[:, 2]
+        )
+        x, y, z = self.rotation.T @ down_body
+        return float(x), float(y), float(z)
+
+
+@dataclass(frozen=True)
+class GridSpec:
+    """A grid of equal cells over the image, on which labels and networks work.
+
+    Attributes:
+        rows: cells from top to bottom.
+        cols: cells from left to right.
+    """
+
+    rows: int = 12
+    cols: int = 16
+
+    def rays(self, camera: Intrinsics) -> Matrix:
+        """Return the rays through the cell centres at unit depth, (rows, cols, 3), optical."""
+        u = (np.arange(self.cols) + 0.5) * camera.width / self.cols - 0.5
+        v = (np.arange(self.rows) + 0.5) * camera.height / self.rows - 0.5
+        x, y = np.meshgrid((u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy)
+        return np.stack([x, y, np.ones_like(x)], axis=-1)
+
+    def unknown(self) -> FloatGrid:
+        """Return a grid of which nothing is known, (rows, cols) of NaN."""
+        return np.full((self.rows, self.cols), np.nan, np.float32)
+
+
+def level_from_camera(down: Vector3) -> Matrix:
+    """Return the (3, 3) rotation from the optical to the level frame.
+
+    Args:
+        down: unit vector along gravity in the optical frame.
+
+    Raises:
+        ValueError: the camera looks straight up or down, so that no forward direction is level.
+    """
+    y = np.asarray(down, float)
+    forward = np.array([0.0, 0.0, 1.0]) - y[2] * y
+    length = float(np.linalg.norm(forward))
+    if length < 1e-6:
+        raise ValueError("the camera looks along gravity: it has no level forward direction")
+    z = forward / length
+    return np.stack([np.cross(y, z), y, z])
+
+
+@dataclass(frozen=True)
+class Corridor:
+    """What the vehicle's body, widened by a margin, sweeps when it flies straight and level.
+
+    Attributes:
+        half_width_m: of the cross-section.
+        half_height_m: of the cross-section.
+        percentile: near percentile of depth that counts as the obstacle's, in 0-100.
+        min_valid_share: of the cells that look into the corridor; with fewer the answer is unknown.
+        reference_m: distance at which "looks into the corridor" is judged: the stop distance.
+        far_m: what is farther, or leaves the corridor unhindered, counts as this far.
+        sectors: number of equal sectors over the field of view.
+    """
+
+    half_width_m: float = 0.41
+    half_height_m: float = 0.215
+    percentile: float = 5.0
+    min_valid_share: float = 0.5
+    reference_m: float = 1.0
+    far_m: float = 8.0
+    sectors: int = 8
+
+
+@dataclass(frozen=True)
+class DistanceMeter:
+    """Obstacle distance and sectors of an inverse-depth grid, for one camera and one corridor.
+
+    The one function for stereo, mono and simulated truth, so that errors compare.
+    """
+
+    camera: Intrinsics
+    grid: GridSpec = field(default_factory=GridSpec)
+    corridor: Corridor = field(default_factory=Corridor)
+
+    @cached_property
+    def _rays(self) -> Matrix:
+        return self.grid.rays(self.camera).reshape(-1, 3)
+
+    def obstacle_m(self, inverse_depth: FloatGrid, down: Vector3 = (0.0, 1.0, 0.0)) -> float:
+        """Return the obstacle distance: how far the corridor is free along the level forward axis.
+
+        The cells whose rays meet the corridor's cross-section at `reference_m` are the corridor's
+        cells; where fewer than `min_valid_share` of them are known, so is nothing. Of all known
+        cells those whose point lies inside the corridor count, the nearest first, up to the rank
+        that is `percentile` of the corridor's known cells; if fewer lie inside, it is free.
+
+        Args:
+            inverse_depth: (rows, cols), 1/m along the optical axis, NaN where unknown.
+            down: unit vector along gravity in the optical frame.
+
+        Returns:
+            Distance in m, at most `far_m`; NaN where unknown.
+        """
+        c = self.corridor
+        rays = self._rays @ level_from_camera(down).T
+        known, depth = _known_depth(inverse_depth)
+        ahead = rays[:, 2] > 1e-3
+        at_reference = c.reference_m / np.where(ahead, rays[:, 2], 1.0)
+        looks_in = ahead & self._inside(rays * at_reference[:, None])
+        n_looks, n_known = int(looks_in.sum()), int((looks_in & known).sum())
+        if n_looks == 0 or n_known < c.min_valid_share * n_looks:
+            return math.nan
+        points = rays * depth[:, None]
+        inside = np.sort(points[known & ahead & self._inside(points), 2])
+        rank = max(1, math.ceil(c.percentile / 100 * n_known))
+        return float(min(inside[rank - 1], c.far_m)) if len(inside) >= rank else c.far_m
+
+    def sectors_m(
+        self, inverse_depth: FloatGrid, down: Vector3 = (0.0, 1.0, 0.0)
+    ) -> tuple[float, ...]:
+        """Return the near percentile of horizontal range per sector, left to right.
+
+        Counted are the known cells whose point lies within the corridor's height. A sector with
+        fewer known cells than `min_valid_share` of those that look into that height at
+        `reference_m` is unknown.
+
+        Args:
+            inverse_depth: (rows, cols), 1/m, NaN where unknown.
+            down: unit vector along gravity in the optical frame.
+
+        Returns:
+            `sectors` ranges in m, at most `far_m`, NaN where unknown.
+        """
+        c = self.corridor
+        rays = self._rays @ level_from_camera(down).T
+        known, depth = _known_depth(inverse_depth)
+        horizontal = np.hypot(rays[:, 0], rays[:, 2])
+        looks_in = np.abs(rays[:, 1]) * c.reference_m <= c.half_height_m * horizontal
+        inside = known & (np.abs(rays[:, 1] * depth) <= c.half_height_m)
+        column = np.tile(np.arange(self.grid.cols), self.grid.rows)
+        sector_of = column * c.sectors // self.grid.cols
+        ranges = horizontal * depth
+        return tuple(
+            _sector(ranges, inside & mine, known & looks_in & mine, looks_in & mine, c)
+            for mine in (sector_of == s for s in range(c.sectors))
+        )
+
+    def _inside(self, points: Matrix) -> NDArray[np.bool_]:
+        c = self.corridor
+        within: NDArray[np.bool_] = (np.abs(points[:, 0]) <= c.half_width_m) & (
+            np.abs(points[:, 1]) <= c.half_height_m
+        )
+        return within
+
+
+def _known_depth(inverse_depth: FloatGrid) -> tuple[NDArray[np.bool_], Matrix]:
+    """Return which cells are known, and their depth in m, 0 where unknown."""
+    flat = inverse_depth.reshape(-1).astype(np.float64)
+    known = np.isfinite(flat) & (flat > 0)
+    return known, np.divide(1.0, flat, out=np.zeros_like(flat), where=known)
+
+
+def _sector(
+    ranges: Matrix,
+    inside: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    looks_in: NDArray[np.bool_],
+    corridor: Corridor,
+) -> float:
+    n_looks, n_known = int(looks_in.sum()), int(known.sum())
+    if n_looks == 0 or n_known < corridor.min_valid_share * n_looks:
+        return math.nan
+    near = np.sort(ranges[inside])
+    rank = max(1, math.ceil(corridor.percentile / 100 * n_known))
+    return float(min(near[rank - 1], corridor.far_m)) if len(near) >= rank else corridor.far_m
+
+
+def grid_from_dense(inverse_depth: NDArray[np.float32], grid: GridSpec) -> FloatGrid:
+    """Return the median inverse depth of each cell of a dense, fully known map.
+
+    Args:
+        inverse_depth: (H, W), 1/m, H and W multiples of rows and cols.
+        grid: the cells.
+
+    Raises:
+        ValueError: the image does not divide into the cells.
+    """
+    return np.median(cells(inverse_depth, grid), axis=2).astype(np.float32)
+
+
+def cells(image: NDArray[Pixel], grid: GridSpec) -> NDArray[Pixel]:
+    """Return the pixels of each cell, (rows, cols, pixels).
+
+    Raises:
+        ValueError: the image does not divide into the cells.
+    """
+    height, width = image.shape
+    if height % grid.rows or width % grid.cols:
+        raise ValueError(
+            f"{width} x {height} px do not divide into {grid.cols} x {grid.rows} cells"
+        )
+    h, w = height // grid.rows, width // grid.cols
+    blocks = image.reshape(grid.rows, h, grid.cols, w).swapaxes(1, 2)
+    return blocks.reshape(grid.rows, grid.cols, h * w)

@@ -1,0 +1,354 @@
+"""Messages: dated, typed facts that are never changed after they are made.
+
+Every message has `seq` (counts up per topic), `stamp_ns` (monotonic time of capture, see
+`drone.clock`) and `valid`. An unknown number is NaN, never 0 and never infinity. Frames: world NED,
+body FRD, camera optical (x right, y down, z forward). `drone.codec` turns these classes into
+protobuf messages by their field names; append fields, never reorder or reuse them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""Grey image, (H, W) uint8."""
+FloatGrid = NDArray[np.float32]
+"""Values on the cells of a `GridSpec`, (rows, cols) float32, NaN where unknown."""
+Vector3 = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]
+"""(w, x, y, z), unit length; `world_from_body` unless said otherwise."""
+
+
+class Mode(StrEnum):
+    """Who flies (see `docs/architecture.md`)."""
+
+    STEREO = "stereo"
+    TRAINING_WHEELS = "training_wheels"
+    MONO = "mono"
+    HOLD = "hold"
+    LAND = "land"
+
+
+class Cue(StrEnum):
+    """Whose distance a decision rests on."""
+
+    STEREO = "stereo"
+    MONO = "mono"
+    NONE = "none"
+
+
+class Eye(StrEnum):
+    """One eye, or the pair."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    PAIR = "pair"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StereoFrame:
+    """One rectified stereo capture. An eye that delivered nothing is None.
+
+    Attributes:
+        left: (H, W) uint8 or None.
+        right: (H, W) uint8 or None.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    left: Image | None
+    right: Image | None
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleState:
+    """What the autopilot says of the vehicle: an estimate, never the truth.
+
+    Attributes:
+        position_m: NED, metres from where the estimator started.
+        velocity_mps: NED, m/s.
+        attitude: world (NED) from body (FRD).
+        rates_radps: body rates, FRD, rad/s.
+        landed: True while standing on the ground.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    position_m: Vector3
+    velocity_mps: Vector3
+    attitude: Quaternion
+    rates_radps: Vector3 = (0.0, 0.0, 0.0)
+    landed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VelocityCommand:
+    """Velocity in the heading frame (body yaw, level): forward, right, down m/s, and yaw rate.
+
+    Attributes:
+        yaw_rate_radps: rad/s, positive turns right (clockwise seen from above).
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    forward_mps: float
+    right_mps: float
+    down_mps: float
+    yaw_rate_radps: float
+
+
+@dataclass(frozen=True, slots=True)
+class HealthEvent:
+    """Something became wrong (`active`) or right again with an eye or the pair.
+
+    Attributes:
+        kind: what is wrong, for example `dead` or `frozen`.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    eye: Eye
+    kind: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DistanceLabel:
+    """What stereo says about one frame: the only teacher.
+
+    Attributes:
+        seq: the frame's.
+        valid: False where the frame teaches nothing; `reason` says why.
+        inverse_depth: (rows, cols) float32, 1/m, NaN where unknown.
+        confidence: (rows, cols) float32 in 0-1, 0 where unknown.
+        obstacle_m: obstacle distance, m, NaN where unknown (`drone.geometry.Corridor`).
+        sectors_m: nearest range per sector, left to right, m, NaN where unknown.
+        lambda_px: the paper's mean valid disparity, px, NaN where unknown.
+        answered_share: share of the pixels that the matcher answered, 0-1.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    reason: str
+    inverse_depth: FloatGrid
+    confidence: FloatGrid
+    obstacle_m: float
+    sectors_m: tuple[float, ...]
+    lambda_px: float
+    answered_share: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MonoEstimate:
+    """What the network says about one image.
+
+    Attributes:
+        seq: the frame's.
+        version: of the model that answered; 0 where there was none.
+        eye: whose image it saw.
+        inverse_depth: (rows, cols) float32, 1/m.
+        log_variance: (rows, cols) float32, log of the variance of `inverse_depth`, log(1/m^2).
+        obstacle_m: obstacle distance from the same function as the label's, m, NaN where unknown.
+        sectors_m: as in `DistanceLabel`.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    reason: str
+    version: int
+    eye: Eye
+    inverse_depth: FloatGrid
+    log_variance: FloatGrid
+    obstacle_m: float
+    sectors_m: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A trained model: a whole ONNX file, and what it says about frames that it never learned from.
+
+    Attributes:
+        seq: the version number, from 1.
+        onnx: the file's bytes (see the model contract in `docs/architecture.md`).
+        sha256: of `onnx`, in hex.
+        holdout_seq: frames held out from training, oldest first.
+        holdout_obstacle_m: this model's obstacle distance for each of them, m, NaN where unknown.
+        summary: JSON: samples, steps, loss, held-out error.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    onnx: bytes
+    sha256: str
+    holdout_seq: tuple[int, ...] = ()
+    holdout_obstacle_m: tuple[float, ...] = ()
+    summary: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """All that the pilot consumes at one moment. Ticks come at a fixed rate: silence is an input.
+
+    Attributes:
+        seq: counts the ticks.
+        stamp_ns: now, monotonic.
+        permitted: the human pilot lets this stack fly; False always wins.
+        frame: a new frame, if one arrived since the last tick.
+        vehicle: a new vehicle state, if one arrived.
+        health: events from the camera driver (unplugged, out of sync).
+        model: a new model version, if one was published.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    permitted: bool
+    frame: StereoFrame | None = None
+    vehicle: VehicleState | None = None
+    health: tuple[HealthEvent, ...] = ()
+    model: ModelVersion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrustReport:
+    """Mono's licence at one moment, with the figures behind it.
+
+    Attributes:
+        held: the licence is live.
+        frozen: stereo is lost and the licence of that moment goes on.
+        reason: why it is (not) held, in words.
+        threshold_m: mono stops below this estimated distance, m, NaN where there is none.
+        tpr: share of positives caught at the threshold, NaN without positives.
+        fpr: share of free frames stopped needlessly at the threshold, NaN without negatives.
+        positives: frames of the window below the stop distance by stereo.
+        negatives: frames of the window free by stereo.
+        episodes: runs of positives: approaches, the independent evidence.
+    """
+
+    held: bool = False
+    frozen: bool = False
+    reason: str = "no estimates yet"
+    threshold_m: float = math.nan
+    tpr: float = math.nan
+    fpr: float = math.nan
+    positives: int = 0
+    negatives: int = 0
+    episodes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the pilot does at one tick, and the full account of why.
+
+    Attributes:
+        seq: the tick's.
+        cue: whose distance decided.
+        manoeuvre: what avoidance is doing (`cruise`, `brake`, `turn`, ...).
+        reason: why this mode, in words.
+        obstacle_m: distance of the deciding cue, m, NaN where unknown.
+        stereo_obstacle_m: latest stereo distance, NaN where unknown or stale.
+        mono_obstacle_m: latest mono distance, averaged over a short while, NaN likewise.
+        blocked: the deciding cue says stop.
+        override: stereo stops a drone that mono would have let fly on.
+        event: the switching event of this tick, or empty.
+        limited: what the limiter changed, or empty.
+        command: what goes to the autopilot.
+        trust: mono's licence.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    mode: Mode
+    cue: Cue
+    manoeuvre: str
+    reason: str
+    obstacle_m: float
+    stereo_obstacle_m: float
+    mono_obstacle_m: float
+    blocked: bool
+    override: bool
+    event: str
+    limited: str
+    command: VelocityCommand
+    trust: TrustReport = field(default_factory=TrustReport)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the simulator knows and the pilot never sees; for the log and the score only.
+
+    Attributes:
+        seq: the frame's.
+        position_m: NED in the room, whose origin is the middle of its floor.
+        velocity_mps: NED.
+        attitude: world (NED) from body (FRD).
+        obstacle_m: obstacle distance by true depth, m, NaN where unknown.
+        stereo_obstacle_m: what healthy stereo says, also after it was cut (hidden, to score only).
+        in_contact: the hull touches something.
+        collisions: episodes of contact so far.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    position_m: Vector3
+    velocity_mps: Vector3
+    attitude: Quaternion
+    obstacle_m: float
+    stereo_obstacle_m: float
+    in_contact: bool
+    collisions: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlightEvent:
+    """Something worth marking on a time line: collision, override, mode change, fault, landing.
+
+    Attributes:
+        kind: `collision`, `override`, `mode`, `fault`, `landed`, `end`.
+        position_m: where, NED, NaN where unknown.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    kind: str
+    detail: str
+    position_m: Vector3 = (math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerReport:
+    """How learning stands, once per published version or held-out check.
+
+    Attributes:
+        sgd_steps: steps so far.
+        buffer_frames: labelled frames held for training.
+        holdout_frames: labelled frames held out.
+        train_loss: running mean of the loss, NaN before the first step.
+        holdout_male: mean absolute log error of the held-out obstacle distance, NaN if unknown.
+        version: the latest published version, 0 if none.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    sgd_steps: int
+    buffer_frames: int
+    holdout_frames: int
+    train_loss: float
+    holdout_male: float
+    version: int

@@ -1,0 +1,1 @@
+"""What flies: perception, trust, switching, avoidance, limits. No torch, no simulator."""

@@ -1,0 +1,1 @@
+"""The PyBullet room: rooms, quadrotor, stereo camera, faults. It fakes inputs, never health."""

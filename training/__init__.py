@@ -1,0 +1,1 @@
+"""Torch side: the network, the online trainer, and the flights that train it."""
