@@ -121,6 +121,27 @@ class HealthEvent:
     active: bool
 
 
+@dataclass(frozen=True, slots=True)
+class FrameCheck:
+    """What the images of one frame say about the eyes behind them.
+
+    Attributes:
+        seq: the frame's.
+        left: what is wrong with the image (`missing`, `black`, `white`, `flat`), empty if nothing.
+        right: likewise.
+        left_crc: CRC-32 of the pixels, to notice a frozen image; 0 if missing.
+        right_crc: likewise.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    left: str
+    right: str
+    left_crc: int
+    right_crc: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DistanceLabel:
     """What stereo says about one frame: the only teacher.

@@ -1,0 +1,202 @@
+"""Straight on, stop, turn in steps until free, a bit more, go on (van Hecke et al. 2018).
+
+         blocked            stopped            turned a step          free          turned
+    cruise ───► brake ───────────► turn ─────────────► look ───────────► extra ───────► cruise
+                  └─ free again ─► cruise     ◄── still blocked ──┘
+
+Works on the clearance: obstacle distance over the distance at which the deciding cue stops. Below 1
+the way is blocked; unknown is blocked. After a full turn without a free way, less and less is asked
+for, so that the drone escapes from a corner instead of turning for ever.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from drone.clock import ns_from_s
+from drone.config import AvoidanceConfig
+from drone.geometry import wrap_angle
+
+YAW_TOLERANCE_RAD = math.radians(3.0)
+
+
+class Manoeuvre(StrEnum):
+    """What the drone is doing."""
+
+    CRUISE = "cruise"
+    BRAKE = "brake"
+    TURN = "turn"
+    LOOK = "look"
+    EXTRA = "extra"
+
+
+@dataclass(frozen=True, slots=True)
+class AvoidanceState:
+    """Where in the manoeuvre, and the turn so far.
+
+    Attributes:
+        since_ns: start of this manoeuvre.
+        side: +1 turns right, -1 left.
+        target_yaw_rad: of the present step.
+        turned_rad: since the drone last cruised.
+        demand: share of the full clearance that is asked for, 1 unless escaping.
+        cruise_ns: when cruising last began.
+    """
+
+    manoeuvre: Manoeuvre = Manoeuvre.CRUISE
+    since_ns: int = 0
+    side: int = 1
+    target_yaw_rad: float = 0.0
+    turned_rad: float = 0.0
+    demand: float = 1.0
+    cruise_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AvoidanceInputs:
+    """Facts of one tick.
+
+    Attributes:
+        clearance: obstacle distance over stop distance, NaN where unknown.
+        yaw_rad: of the body.
+        speed_mps: horizontal.
+        sectors_m: free range per sector, left to right, NaN where unknown.
+    """
+
+    now_ns: int
+    clearance: float
+    yaw_rad: float
+    speed_mps: float
+    sectors_m: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """What the drone should do: speed along its nose, m/s, and yaw rate, rad/s."""
+
+    forward_mps: float
+    yaw_rate_radps: float
+
+
+STOPPED_MPS = 0.12
+KEEP_SIDE_S = 3.0
+"""A way that is blocked again so soon after a turn is left by turning on to the same side."""
+
+
+def step(
+    state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
+) -> tuple[AvoidanceState, Motion]:
+    """Return the next state and the motion of this tick."""
+    state = _TRANSITIONS[state.manoeuvre](state, inputs, config)
+    return state, _motion(state, inputs, config)
+
+
+def restart(state: AvoidanceState, now_ns: int) -> AvoidanceState:
+    """Return the state of a drone that begins anew, after HOLD or being put elsewhere."""
+    return AvoidanceState(since_ns=now_ns, side=state.side, cruise_ns=now_ns)
+
+
+def _cruise(
+    state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
+) -> AvoidanceState:
+    if inputs.clearance >= config.free_ratio:
+        state = replace(state, demand=1.0)
+    if inputs.clearance >= state.demand:
+        return state
+    return replace(state, manoeuvre=Manoeuvre.BRAKE, since_ns=inputs.now_ns)
+
+
+def _brake(
+    state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
+) -> AvoidanceState:
+    lasted_ns = inputs.now_ns - state.since_ns
+    stopped = inputs.speed_mps < STOPPED_MPS and lasted_ns >= ns_from_s(config.settle_s)
+    if not stopped and lasted_ns < ns_from_s(config.brake_s):
+        return state
+    if inputs.clearance >= config.free_ratio * state.demand:
+        return _to_cruise(state, inputs)
+    keep = inputs.now_ns - state.cruise_ns < ns_from_s(KEEP_SIDE_S) and state.turned_rad > 0
+    if not keep:
+        state = replace(state, side=_freer_side(inputs.sectors_m), turned_rad=0.0)
+    return _to_turn(state, inputs, math.radians(config.turn_step_deg), Manoeuvre.TURN)
+
+
+def _turn(
+    state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
+) -> AvoidanceState:
+    if not _arrived(state, inputs):
+        return state
+    return replace(state, manoeuvre=Manoeuvre.LOOK, since_ns=inputs.now_ns)
+
+
+def _look(
+    state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
+) -> AvoidanceState:
+    if inputs.now_ns - state.since_ns < ns_from_s(config.settle_s):
+        return state
+    if inputs.clearance >= config.free_ratio * state.demand:
+        extra_rad = math.radians(config.extra_turn_deg)
+        return _to_turn(state, inputs, extra_rad, Manoeuvre.EXTRA)
+    if state.turned_rad >= math.radians(config.escape_after_deg):
+        demand = max(config.escape_floor, state.demand * config.escape_ratio)
+        state = replace(state, demand=demand)
+    return _to_turn(state, inputs, math.radians(config.turn_step_deg), Manoeuvre.TURN)
+
+
+def _extra(
+    state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
+) -> AvoidanceState:
+    return _to_cruise(state, inputs) if _arrived(state, inputs) else state
+
+
+_TRANSITIONS = {
+    Manoeuvre.CRUISE: _cruise,
+    Manoeuvre.BRAKE: _brake,
+    Manoeuvre.TURN: _turn,
+    Manoeuvre.LOOK: _look,
+    Manoeuvre.EXTRA: _extra,
+}
+
+
+def _to_cruise(state: AvoidanceState, inputs: AvoidanceInputs) -> AvoidanceState:
+    return replace(
+        state, manoeuvre=Manoeuvre.CRUISE, since_ns=inputs.now_ns, cruise_ns=inputs.now_ns
+    )
+
+
+def _to_turn(
+    state: AvoidanceState, inputs: AvoidanceInputs, angle_rad: float, manoeuvre: Manoeuvre
+) -> AvoidanceState:
+    return replace(
+        state,
+        manoeuvre=manoeuvre,
+        since_ns=inputs.now_ns,
+        target_yaw_rad=wrap_angle(inputs.yaw_rad + state.side * angle_rad),
+        turned_rad=state.turned_rad + angle_rad,
+    )
+
+
+def _arrived(state: AvoidanceState, inputs: AvoidanceInputs) -> bool:
+    """The step's yaw is reached, passed, or (if yaw does not follow) three seconds are over."""
+    left_to_turn = state.side * wrap_angle(state.target_yaw_rad - inputs.yaw_rad)
+    return left_to_turn < YAW_TOLERANCE_RAD or inputs.now_ns - state.since_ns > ns_from_s(3.0)
+
+
+def _freer_side(sectors_m: tuple[float, ...]) -> int:
+    """Return the side with more free range; unknown counts as none, a tie turns right."""
+    known = [0.0 if math.isnan(s) else s for s in sectors_m]
+    half = len(known) // 2
+    return -1 if sum(known[:half]) > sum(known[len(known) - half :]) else 1
+
+
+def _motion(state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig) -> Motion:
+    if state.manoeuvre is Manoeuvre.CRUISE:
+        return Motion(config.cruise_mps, 0.0)
+    if state.manoeuvre in (Manoeuvre.TURN, Manoeuvre.EXTRA):
+        left_to_turn = abs(wrap_angle(state.target_yaw_rad - inputs.yaw_rad))
+        # Slows down over the last bit, so that the step does not overshoot.
+        rate = min(math.radians(config.turn_rate_degps), max(0.3, 4.0 * left_to_turn))
+        return Motion(0.0, state.side * rate)
+    return Motion(0.0, 0.0)

@@ -1,0 +1,110 @@
+"""One image in, inverse depth out: the network as it flies, in ONNX Runtime on one thread.
+
+Model contract (also in docs/architecture.md): input `image` float32 (1, 1, H, W) in 0-1, outputs
+`inverse_depth` and `log_variance` float32 (1, 1, rows, cols); metadata `contract`, `grid`, `input`,
+`calibration`, `version`. A version is a whole ONNX file, so that a swap exchanges one reference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+
+from drone.errors import UserError
+from drone.geometry import GridSpec
+from drone.messages import FloatGrid, Image, ModelVersion
+
+CONTRACT = "drone-mono-1"
+
+
+@dataclass(frozen=True)
+class MonoSpec:
+    """What a model must be made for to fly here.
+
+    Attributes:
+        width_px: of the network's input.
+        height_px: of the network's input.
+        grid: of its outputs.
+        calibration: hash of the rectified camera.
+    """
+
+    width_px: int
+    height_px: int
+    grid: GridSpec
+    calibration: str
+
+    def metadata(self, version: int) -> dict[str, str]:
+        """Return what a model file says about itself."""
+        return {
+            "contract": CONTRACT,
+            "input": f"{self.width_px}x{self.height_px}",
+            "grid": f"{self.grid.rows}x{self.grid.cols}",
+            "calibration": self.calibration,
+            "version": str(version),
+        }
+
+
+class MonoNetwork:
+    """A loaded model version."""
+
+    def __init__(self, model: ModelVersion, spec: MonoSpec) -> None:
+        """Load and check a model.
+
+        Raises:
+            UserError: the file is damaged, or made for another grid, size or camera.
+        """
+        if hashlib.sha256(model.onnx).hexdigest() != model.sha256:
+            raise UserError(f"model version {model.seq}: its bytes do not match its SHA-256")
+        self.version = model.seq
+        self._spec = spec
+        self._session = session_from_onnx(model.onnx)
+        _check(self._session.get_modelmeta().custom_metadata_map, spec, model.seq)
+
+    def estimate(self, image: Image) -> tuple[FloatGrid, FloatGrid]:
+        """Return inverse depth and its log variance, (rows, cols) float32 each.
+
+        Args:
+            image: (H, W) uint8 of any size with the camera's aspect.
+        """
+        batch = network_input(image, self._spec.width_px, self._spec.height_px)
+        inverse_depth, log_variance = self._session.run(
+            ["inverse_depth", "log_variance"], {"image": batch}
+        )
+        return inverse_depth[0, 0], log_variance[0, 0]
+
+
+def network_input(image: Image, width_px: int, height_px: int) -> np.ndarray:
+    """Return the image as the network wants it: (1, 1, H, W) float32 in 0-1, resized by area."""
+    if image.shape != (height_px, width_px):
+        image = cv2.resize(image, (width_px, height_px), interpolation=cv2.INTER_AREA)
+    return image[None, None].astype(np.float32) / 255.0
+
+
+def session_from_onnx(onnx: bytes) -> ort.InferenceSession:
+    """Return a one-thread session of a model's bytes.
+
+    Raises:
+        UserError: not a model that ONNX Runtime can load.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime raises its own, undocumented types
+        raise UserError(f"not a loadable ONNX model: {error}") from error
+
+
+def _check(found: Mapping[str, str], spec: MonoSpec, version: int) -> None:
+    for key, wanted in spec.metadata(version).items():
+        if key != "version" and found.get(key) != wanted:
+            raise UserError(
+                f"model version {version}: made for {key} {found.get(key, 'unknown')!r}, "
+                f"but this camera and configuration need {wanted!r}"
+            )

@@ -1,0 +1,169 @@
+"""From a frame to what each cue says about it: the part of the pilot that sees.
+
+    frame ─► check ─► match ─► label          (both eyes are there)
+         └─► mono network ─► estimate         (a model has been published)
+
+It holds engines (matcher, ONNX session) and nothing that decides: given the same frame, attitude
+and model version, it says the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from drone.config import PilotConfig
+from drone.geometry import DistanceMeter, StereoCalibration
+from drone.messages import (
+    DistanceLabel,
+    Eye,
+    FrameCheck,
+    ModelVersion,
+    MonoEstimate,
+    StereoFrame,
+    Vector3,
+    VehicleState,
+)
+from drone.onboard.health import check_frame
+from drone.onboard.labels import Labeller
+from drone.onboard.mono import MonoNetwork, MonoSpec
+from drone.onboard.stereo import StereoMatcher
+
+
+@dataclass(frozen=True, slots=True)
+class Percept:
+    """What was seen at one tick; all None where no frame came."""
+
+    check: FrameCheck | None = None
+    label: DistanceLabel | None = None
+    estimate: MonoEstimate | None = None
+
+
+@dataclass
+class StageTimes:
+    """Seconds spent per stage, one entry per frame; never part of a decision."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, stage: str, duration_s: float) -> None:
+        """Note one duration."""
+        self.seconds.setdefault(stage, []).append(duration_s)
+
+
+class Perception:
+    """Matcher, labeller and network of one camera."""
+
+    def __init__(
+        self,
+        config: PilotConfig,
+        calibration: StereoCalibration,
+        perf_s: Callable[[], float] | None = None,
+    ) -> None:
+        """Prepare the engines.
+
+        Args:
+            config: of the pilot.
+            calibration: of the rectified frames.
+            perf_s: a clock for `times`, or None for no measuring.
+        """
+        self.calibration = calibration
+        self.meter = DistanceMeter(calibration.left, config.grid_spec, config.corridor_spec)
+        self.spec = MonoSpec(
+            config.mono.width_px, config.mono.height_px, config.grid_spec, calibration.hash
+        )
+        self.times = StageTimes()
+        self._matcher = StereoMatcher(config.stereo, calibration)
+        self._labeller = Labeller(config.labels, self.meter, calibration.disparity_metres)
+        self._network: MonoNetwork | None = None
+        self._perf_s = perf_s
+
+    def load(self, model: ModelVersion) -> None:
+        """Let this version fly from now on.
+
+        Raises:
+            UserError: it is damaged or made for something else; the present one stays.
+        """
+        self._network = MonoNetwork(model, self.spec)
+
+    def perceive(self, frame: StereoFrame | None, vehicle: VehicleState | None) -> Percept:
+        """Return what stereo and mono say about a frame.
+
+        Args:
+            frame: of this tick, or None.
+            vehicle: the latest state, for the attitude; None flies level.
+        """
+        if frame is None or not frame.valid:
+            return Percept()
+        attitude = vehicle.attitude if vehicle is not None and vehicle.valid else None
+        down = self.calibration.down_in_camera(attitude)
+        check = check_frame(frame)
+        started = self._now_s()
+        label = self.label(frame, check, down)
+        self._note("stereo", started)
+        started = self._now_s()
+        estimate = self._estimate(frame, check, down)
+        self._note("mono", started)
+        return Percept(check, label, estimate)
+
+    def label(self, frame: StereoFrame, check: FrameCheck, down: Vector3) -> DistanceLabel:
+        """Return stereo's label of a frame."""
+        if frame.left is None or frame.right is None or check.left or check.right:
+            wrong = ", ".join(
+                f"{name} eye {verdict}"
+                for name, verdict in (("left", check.left), ("right", check.right))
+                if verdict
+            )
+            return self._labeller.unknown(frame, wrong)
+        return self._labeller.label(frame, self._matcher.match(frame.left, frame.right), down)
+
+    def _estimate(
+        self, frame: StereoFrame, check: FrameCheck, down: Vector3
+    ) -> MonoEstimate | None:
+        if self._network is None:
+            return None
+        eye, image = (Eye.RIGHT, frame.right) if check.left else (Eye.LEFT, frame.left)
+        verdict = check.right if check.left else ""
+        if image is None or verdict:
+            unknown = self.meter.grid.unknown()
+            nothing = (math.nan,) * self.meter.corridor.sectors
+            return self._message(frame, eye, (unknown, unknown), (math.nan, nothing), "no eye")
+        inverse_depth, log_variance = self._network.estimate(image)
+        if not (np.isfinite(inverse_depth).all() and np.isfinite(log_variance).all()):
+            inverse_depth = self.meter.grid.unknown()
+        distances = (
+            self.meter.obstacle_m(inverse_depth, down),
+            self.meter.sectors_m(inverse_depth, down),
+        )
+        return self._message(frame, eye, (inverse_depth, log_variance), distances, "")
+
+    def _message(
+        self,
+        frame: StereoFrame,
+        eye: Eye,
+        grids: tuple[np.ndarray, np.ndarray],
+        distances: tuple[float, tuple[float, ...]],
+        reason: str,
+    ) -> MonoEstimate:
+        assert self._network is not None
+        return MonoEstimate(
+            seq=frame.seq,
+            stamp_ns=frame.stamp_ns,
+            valid=math.isfinite(distances[0]),
+            reason=reason,
+            version=self._network.version,
+            eye=eye,
+            inverse_depth=grids[0],
+            log_variance=grids[1],
+            obstacle_m=distances[0],
+            sectors_m=distances[1],
+        )
+
+    def _now_s(self) -> float:
+        return self._perf_s() if self._perf_s else 0.0
+
+    def _note(self, stage: str, started_s: float) -> None:
+        if self._perf_s:
+            self.times.add(stage, self._perf_s() - started_s)

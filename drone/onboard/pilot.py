@@ -1,0 +1,320 @@
+"""The pilot: one object, stepped by ticks, whose whole memory is a value.
+
+    tick ─► perceive ─► Percept ─► decide(state, tick, percept) ─► (state, Decision)
+
+`decide` is pure: it can be replayed from logged percepts, bit for bit. `PilotState` can be saved to
+JSON and restored exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from pydantic import TypeAdapter
+
+from drone.clock import ns_from_s, s_from_ns
+from drone.config import PilotConfig
+from drone.errors import UserError
+from drone.geometry import euler_from_quaternion
+from drone.messages import (
+    Cue,
+    Decision,
+    DistanceLabel,
+    Mode,
+    MonoEstimate,
+    Tick,
+    VehicleState,
+    VelocityCommand,
+)
+from drone.onboard import avoidance, health, limiter, switching, trust
+from drone.onboard.avoidance import AvoidanceInputs, AvoidanceState, Manoeuvre, Motion
+from drone.onboard.health import HealthState
+from drone.onboard.perception import Percept, Perception
+from drone.onboard.trust import Pair, TrustState
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The latest of one cue.
+
+    Attributes:
+        stamp_ns: of the frame, -1 before the first.
+        obstacle_m: m, NaN where unknown.
+        sectors_m: m, left to right.
+    """
+
+    stamp_ns: int = -1
+    obstacle_m: float = math.nan
+    sectors_m: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PilotState:
+    """All that the pilot remembers.
+
+    Attributes:
+        mode: who flies.
+        mode_ns: since when.
+        vehicle: the latest vehicle state.
+        stereo: the latest label's distances.
+        mono: the latest estimate's distances, of that frame alone.
+        mono_recent: (stamp_ns, obstacle_m) of the frames that are averaged, oldest first.
+        model: the model version that flies, 0 if none.
+    """
+
+    mode: Mode = Mode.STEREO
+    mode_ns: int = 0
+    vehicle: VehicleState | None = None
+    stereo: Sight = Sight()
+    mono: Sight = Sight()
+    mono_recent: tuple[tuple[int, float], ...] = ()
+    model: int = 0
+    health: HealthState = HealthState()
+    trust: TrustState = TrustState()
+    avoidance: AvoidanceState = AvoidanceState()
+
+    def to_json(self) -> str:
+        """Return the state as JSON that `from_json` reads back equal, to the last bit."""
+        return _STATE.dump_json(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> PilotState:
+        """Restore a state.
+
+        Raises:
+            UserError: the text is not a pilot's state.
+        """
+        try:
+            return _STATE.validate_json(text)
+        except ValueError as error:
+            first = str(error).splitlines()[0]
+            raise UserError(f"not the state of this version's pilot: {first}") from error
+
+
+_STATE: TypeAdapter[PilotState] = TypeAdapter(
+    PilotState, config={"ser_json_inf_nan": "constants", "extra": "forbid"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clearance:
+    """How free the way is by the cue that decides.
+
+    Attributes:
+        ratio: obstacle distance over stop distance, NaN where unknown.
+        override: stereo stops a drone that mono would have let fly on.
+    """
+
+    cue: Cue
+    obstacle_m: float
+    ratio: float
+    sectors_m: tuple[float, ...]
+    override: bool = False
+
+
+class Pilot:
+    """Sees and decides."""
+
+    def __init__(self, config: PilotConfig, perception: Perception) -> None:
+        self.config = config
+        self.perception = perception
+
+    def step(self, state: PilotState, tick: Tick) -> tuple[PilotState, Decision]:
+        """Return the state after a tick, and the decision."""
+        return decide(state, tick, self.perceive(state, tick), self.config)
+
+    def perceive(self, state: PilotState, tick: Tick) -> Percept:
+        """Return what is seen at a tick; a new model version flies from this frame on."""
+        if tick.model is not None:
+            self.perception.load(tick.model)
+        return self.perception.perceive(tick.frame, tick.vehicle or state.vehicle)
+
+
+def decide(
+    state: PilotState, tick: Tick, percept: Percept, config: PilotConfig
+) -> tuple[PilotState, Decision]:
+    """Return the state after a tick and what to do, with the full account of why. Pure."""
+    now_ns = tick.stamp_ns
+    state = _take_in(state, tick, percept, config)
+    situation = switching.situation_from_inputs(_switch_inputs(state, tick, config))
+    mode = switching.TABLE[state.mode, situation]
+    event = situation.value if mode != state.mode else ""
+    if mode != state.mode:
+        state = _apply_transition(state, mode, now_ns)
+    clearance = _clearance(state, now_ns, config)
+    motion = Motion(0.0, 0.0)
+    if mode not in (Mode.HOLD, Mode.LAND):
+        inputs = _avoidance_inputs(state, clearance, now_ns)
+        stepped, motion = avoidance.step(state.avoidance, inputs, config.avoidance)
+        state = replace(state, avoidance=stepped)
+    command, limited = limiter.certify(
+        _command(tick, mode, motion, config), config.limits, tick.permitted
+    )
+    decision = Decision(
+        seq=tick.seq,
+        stamp_ns=now_ns,
+        valid=True,
+        mode=mode,
+        cue=clearance.cue,
+        manoeuvre=mode.value if mode in (Mode.HOLD, Mode.LAND) else state.avoidance.manoeuvre.value,
+        reason=_reason(state, situation),
+        obstacle_m=clearance.obstacle_m,
+        stereo_obstacle_m=_fresh(state.stereo, now_ns, config).obstacle_m,
+        mono_obstacle_m=_mono_average_m(state, now_ns, config),
+        blocked=not clearance.ratio >= state.avoidance.demand,
+        override=clearance.override,
+        event=event,
+        limited=limited,
+        command=command,
+        trust=state.trust.report,
+    )
+    return state, decision
+
+
+def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfig) -> PilotState:
+    """Return the state with this tick's facts in it."""
+    now_ns, stop_m = tick.stamp_ns, config.switching.stop_m
+    checked = health.step(state.health, now_ns, percept.check, tick.health, config.switching)
+    state = replace(state, health=checked, vehicle=tick.vehicle or state.vehicle)
+    trusted = state.trust
+    if tick.model is not None:
+        state = replace(state, model=tick.model.seq, mono_recent=())
+        average_s = config.mono.average_s
+        trusted = trust.rescore(trusted, tick.model, stop_m, average_s, config.trust)
+    if percept.label is not None:
+        state = replace(state, stereo=_sight(percept.label))
+    if percept.estimate is not None:
+        state = _with_estimate(state, percept.estimate, config)
+        pair = _pair(state, percept.label, percept.estimate)
+        if pair is not None:
+            trusted = trust.add_pair(trusted, pair, stop_m, config.trust)
+    allowed = config.switching.strategy != "stereo_only"
+    trusted = trust.step(trusted, now_ns, checked.stereo_ok, allowed, config.trust)
+    return replace(state, trust=trusted)
+
+
+def _sight(seen: DistanceLabel | MonoEstimate) -> Sight:
+    if not seen.valid:
+        return Sight(seen.stamp_ns)
+    return Sight(seen.stamp_ns, seen.obstacle_m, seen.sectors_m)
+
+
+def _with_estimate(state: PilotState, estimate: MonoEstimate, config: PilotConfig) -> PilotState:
+    oldest_ns = estimate.stamp_ns - ns_from_s(config.mono.average_s)
+    recent = tuple(entry for entry in state.mono_recent if entry[0] >= oldest_ns)
+    return replace(
+        state,
+        mono=_sight(estimate),
+        mono_recent=(*recent, (estimate.stamp_ns, _sight(estimate).obstacle_m)),
+    )
+
+
+def _pair(state: PilotState, label: DistanceLabel | None, estimate: MonoEstimate) -> Pair | None:
+    """Return the frame's pair, None where stereo says nothing."""
+    if label is None or not label.valid or math.isnan(label.obstacle_m):
+        return None
+    averaged = trust.mean_distance(d for _, d in state.mono_recent)
+    averaged = averaged if math.isfinite(estimate.obstacle_m) else math.nan
+    return Pair(label.seq, label.stamp_ns, label.obstacle_m, estimate.obstacle_m, averaged)
+
+
+def _fresh(sight: Sight, now_ns: int, config: PilotConfig) -> Sight:
+    """Return the sight, or nothing known if it is stale."""
+    stale = sight.stamp_ns < 0 or now_ns - sight.stamp_ns > ns_from_s(config.switching.stale_s)
+    return Sight() if stale else sight
+
+
+def _mono_average_m(state: PilotState, now_ns: int, config: PilotConfig) -> float:
+    """Return mono's distance as it flies; unknown where the latest frame's is."""
+    if math.isnan(_fresh(state.mono, now_ns, config).obstacle_m):
+        return math.nan
+    return trust.mean_distance(d for _, d in state.mono_recent)
+
+
+def _switch_inputs(state: PilotState, tick: Tick, config: PilotConfig) -> switching.SwitchInputs:
+    stale_ns = ns_from_s(config.switching.stale_s)
+    vehicle = state.vehicle
+    hold_ns = tick.stamp_ns - state.mode_ns if state.mode is Mode.HOLD else 0
+    mono_fresh = state.mono.stamp_ns >= 0 and tick.stamp_ns - state.mono.stamp_ns <= stale_ns
+    return switching.SwitchInputs(
+        permitted=tick.permitted,
+        vehicle_ok=vehicle is not None
+        and vehicle.valid
+        and tick.stamp_ns - vehicle.stamp_ns <= stale_ns
+        and _finite(vehicle),
+        stereo_ok=state.health.stereo_ok,
+        mono_ok=state.trust.report.held and mono_fresh,
+        hold_s=s_from_ns(hold_ns),
+        max_hold_s=config.switching.hold_s,
+    )
+
+
+def _finite(vehicle: VehicleState) -> bool:
+    numbers = (*vehicle.position_m, *vehicle.velocity_mps, *vehicle.attitude)
+    return all(math.isfinite(n) for n in numbers)
+
+
+def _apply_transition(state: PilotState, mode: Mode, now_ns: int) -> PilotState:
+    """Return the state in its new mode: the one place with effects of a mode change."""
+    if state.mode in (Mode.HOLD, Mode.LAND):
+        state = replace(state, avoidance=avoidance.restart(state.avoidance, now_ns))
+    return replace(state, mode=mode, mode_ns=now_ns)
+
+
+def _clearance(state: PilotState, now_ns: int, config: PilotConfig) -> Clearance:
+    """Return how free the way is by who flies; the nearer of the two where stereo guards."""
+    stereo = _fresh(state.stereo, now_ns, config)
+    mono_m = _mono_average_m(state, now_ns, config)
+    mono_ratio = mono_m / state.trust.report.threshold_m
+    mono = Clearance(Cue.MONO, mono_m, mono_ratio, state.mono.sectors_m)
+    if state.mode is Mode.MONO:
+        return mono
+    if state.mode in (Mode.HOLD, Mode.LAND):
+        return Clearance(Cue.NONE, math.nan, math.nan, ())
+    if state.mode is Mode.STEREO or math.isnan(mono_ratio):
+        ratio = stereo.obstacle_m / config.switching.stop_m
+        return Clearance(Cue.STEREO, stereo.obstacle_m, ratio, stereo.sectors_m)
+    guard_ratio = stereo.obstacle_m / config.switching.override_m
+    demand = state.avoidance.demand
+    if guard_ratio < mono_ratio and (guard_ratio < demand or _manoeuvring(state)):
+        override = guard_ratio < demand <= mono_ratio
+        return Clearance(Cue.STEREO, stereo.obstacle_m, guard_ratio, stereo.sectors_m, override)
+    return mono
+
+
+def _manoeuvring(state: PilotState) -> bool:
+    return state.avoidance.manoeuvre is not Manoeuvre.CRUISE
+
+
+def _avoidance_inputs(state: PilotState, clearance: Clearance, now_ns: int) -> AvoidanceInputs:
+    vehicle = state.vehicle
+    assert vehicle is not None, "no mode flies without a vehicle state"
+    return AvoidanceInputs(
+        now_ns=now_ns,
+        clearance=clearance.ratio,
+        yaw_rad=euler_from_quaternion(vehicle.attitude)[2],
+        speed_mps=math.hypot(vehicle.velocity_mps[0], vehicle.velocity_mps[1]),
+        sectors_m=clearance.sectors_m,
+    )
+
+
+def _command(tick: Tick, mode: Mode, motion: Motion, config: PilotConfig) -> VelocityCommand:
+    down_mps = config.limits.land_mps if mode is Mode.LAND else 0.0
+    return VelocityCommand(
+        tick.seq, tick.stamp_ns, True, motion.forward_mps, 0.0, down_mps, motion.yaw_rate_radps
+    )
+
+
+def _reason(state: PilotState, situation: switching.Situation) -> str:
+    """Return why this mode, in words."""
+    causes = {
+        switching.Situation.PILOT_FLIES: "the pilot has control",
+        switching.Situation.VEHICLE_LOST: "no fresh vehicle state",
+        switching.Situation.BLIND: f"{state.health.reason}; {state.trust.report.reason}",
+        switching.Situation.BLIND_TOO_LONG: "nothing trusted to fly with",
+        switching.Situation.MONO_ONLY: state.health.reason,
+        switching.Situation.STEREO_ONLY: state.trust.report.reason,
+        switching.Situation.BOTH: "mono is trusted, stereo guards",
+    }
+    return causes[situation]
