@@ -1,0 +1,292 @@
+"""From two raw, distorted eyes to one rectified pair.
+
+In: pinhole and distortion of each eye, and where each sits in the body (FRD). Out: lookup maps,
+made once, that turn raw images into rectified ones, and the `StereoCalibration` of the result.
+
+Rectified means: both eyes look in the same direction, square to the baseline, so that a point lies
+on the same row of both images; pixels are square; every pixel of both images was seen by its eye.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from drone.geometry import BODY_FROM_OPTICAL, GridSpec, Intrinsics, Matrix, StereoCalibration
+from drone.messages import Image
+
+DISTORTION_COUNTS = (4, 5)
+"""How many coefficients a radial-tangential model may have: k1, k2, p1, p2 and perhaps k3."""
+_BORDER_STEP_PX = 4
+_UNDISTORT_UNTIL = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
+
+
+@dataclass(frozen=True)
+class CameraModel:
+    """One raw eye: pinhole with radial-tangential (Brown-Conrady) distortion.
+
+    Attributes:
+        pinhole: size and camera matrix of the raw image.
+        distortion: k1, k2, p1, p2 and perhaps k3, as OpenCV orders them; without unit.
+
+    Raises:
+        ValueError: another number of coefficients, or a focal length that is not positive.
+    """
+
+    pinhole: Intrinsics
+    distortion: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        if len(self.distortion) not in DISTORTION_COUNTS:
+            raise ValueError(
+                f"{len(self.distortion)} distortion coefficients; "
+                "right are 4 (k1, k2, p1, p2) or 5 (and k3)"
+            )
+        p = self.pinhole
+        if not all(math.isfinite(x) for x in (p.cx, p.cy, *self.distortion)):
+            raise ValueError("intrinsics and distortion coefficients must be finite numbers")
+        if not (0 < p.fx < math.inf and 0 < p.fy < math.inf and p.width > 0 and p.height > 0):
+            raise ValueError("focal lengths and image size must be positive")
+
+    def rays(self, points_px: Matrix, rotation: Matrix | None = None) -> Matrix:
+        """Return the undistorted rays through raw pixels, at unit depth.
+
+        Args:
+            points_px: (N, 2), column and row in the raw image.
+            rotation: (3, 3) applied to the rays before they are brought to unit depth.
+
+        Returns:
+            (N, 2), x and y where z is 1, in the (turned) optical frame.
+        """
+        undistorted = cv2.undistortPoints(
+            np.asarray(points_px, np.float64).reshape(-1, 1, 2),
+            self.pinhole.matrix,
+            np.array(self.distortion),
+            R=np.eye(3) if rotation is None else rotation,
+            criteria=_UNDISTORT_UNTIL,
+        )
+        return np.asarray(undistorted, np.float64).reshape(-1, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class RawStereoCalibration:
+    """Two raw eyes and where they sit.
+
+    Attributes:
+        left: raw model of the left eye.
+        right: raw model of the right eye.
+        body_from_left: (4, 4) rigid transform, left optical into body (FRD), m.
+        body_from_right: (4, 4) rigid transform, right optical into body (FRD), m.
+
+    Raises:
+        ValueError: the images differ in size, a transform is not rigid, or the right eye is not to
+            the right of the left one.
+    """
+
+    left: CameraModel
+    right: CameraModel
+    body_from_left: Matrix
+    body_from_right: Matrix
+
+    def __post_init__(self) -> None:
+        a, b = self.left.pinhole, self.right.pinhole
+        if (a.width, a.height) != (b.width, b.height):
+            raise ValueError(
+                f"the left image has {a.width} x {a.height} px, the right one "
+                f"{b.width} x {b.height} px; both must have the same size"
+            )
+        for name in ("body_from_left", "body_from_right"):
+            if not is_rigid(getattr(self, name)):
+                raise ValueError(f"{name} is not a rigid 4 x 4 transform (rotation, translation)")
+        x, y, z = inverse_rigid(self.right_from_left)[:3, 3]
+        if x <= 1e-6 or x < abs(y) or x < abs(z):
+            raise ValueError(
+                f"the right eye sits at ({x:.3f}, {y:.3f}, {z:.3f}) m in the left eye's frame; "
+                "it must sit to the right of it (are left and right swapped?)"
+            )
+
+    @classmethod
+    def from_pair(
+        cls,
+        left: CameraModel,
+        right: CameraModel,
+        right_from_left: Matrix,
+        body_from_left: Matrix | None = None,
+    ) -> RawStereoCalibration:
+        """Return the calibration of a pair calibrated by itself, as `cv2.stereoCalibrate` does.
+
+        Args:
+            left: raw model of the left eye.
+            right: raw model of the right eye.
+            right_from_left: (4, 4) rigid transform, m.
+            body_from_left: (4, 4); by default the left eye is the body's origin and looks forward.
+        """
+        mount = rigid(BODY_FROM_OPTICAL) if body_from_left is None else body_from_left
+        return cls(left, right, mount, mount @ inverse_rigid(right_from_left))
+
+    @cached_property
+    def right_from_left(self) -> Matrix:
+        """(4, 4) rigid transform, left optical into right optical, m."""
+        return inverse_rigid(self.body_from_right) @ self.body_from_left
+
+
+@dataclass(frozen=True, eq=False)
+class Rectifier:
+    """Turns raw pairs into rectified ones; the maps are made once, at first use.
+
+    Attributes:
+        raw: the two eyes.
+        width_px: of the rectified images.
+        height_px: of the rectified images.
+    """
+
+    raw: RawStereoCalibration
+    width_px: int
+    height_px: int
+
+    @classmethod
+    def fitting(cls, raw: RawStereoCalibration, grid: GridSpec | None = None) -> Rectifier:
+        """Return the rectifier whose images have the size that `rectified_size` chooses."""
+        pinhole = raw.left.pinhole
+        return cls(raw, *rectified_size(pinhole.width, pinhole.height, grid or GridSpec()))
+
+    @cached_property
+    def calibration(self) -> StereoCalibration:
+        """Of the rectified pair: the widest view that both eyes fill, square pixels."""
+        (x0, y0), (x1, y1) = (corner.tolist() for corner in self._seen_by_both)
+        w, h = self.width_px - 1, self.height_px - 1
+        f = max(w / (x1 - x0), h / (y1 - y0))
+        cx, cy = w / 2 - f * (x0 + x1) / 2, h / 2 - f * (y0 + y1) / 2
+        mount = self.raw.body_from_left
+        rotation = mount[:3, :3] @ self._rotations[0].T
+        return StereoCalibration(
+            left=Intrinsics(self.width_px, self.height_px, f, f, cx, cy),
+            baseline_m=float(np.linalg.norm(self.raw.right_from_left[:3, 3])),
+            body_from_left=tuple(float(x) for x in rotation.ravel()),
+            left_in_body_m=(float(mount[0, 3]), float(mount[1, 3]), float(mount[2, 3])),
+        )
+
+    def left(self, image: Image) -> Image:
+        """Return the rectified left image.
+
+        Args:
+            image: raw, (H, W) uint8.
+
+        Raises:
+            ValueError: the image has another size than the raw calibration says.
+        """
+        return self._remap(image, self.left_map)
+
+    def right(self, image: Image) -> Image:
+        """Return the rectified right image; see `left`."""
+        return self._remap(image, self.right_map)
+
+    @cached_property
+    def left_map(self) -> Matrix:
+        """(height_px, width_px, 2) float32: raw column and row that each rectified pixel shows."""
+        return self._map(self.raw.left, self._rotations[0])
+
+    @cached_property
+    def right_map(self) -> Matrix:
+        """As `left_map`, for the right eye."""
+        return self._map(self.raw.right, self._rotations[1])
+
+    @cached_property
+    def _rotations(self) -> tuple[Matrix, Matrix]:
+        """(3, 3) rectified from raw, of each eye (Bouguet: each eye turns half of the way)."""
+        size = (self.raw.left.pinhole.width, self.raw.left.pinhole.height)
+        t = self.raw.right_from_left
+        result = cv2.stereoRectify(
+            *(self.raw.left.pinhole.matrix, np.array(self.raw.left.distortion)),
+            *(self.raw.right.pinhole.matrix, np.array(self.raw.right.distortion)),
+            *(size, np.ascontiguousarray(t[:3, :3]), np.ascontiguousarray(t[:3, 3:])),
+        )
+        return np.asarray(result[0], np.float64), np.asarray(result[1], np.float64)
+
+    @cached_property
+    def _seen_by_both(self) -> tuple[Matrix, Matrix]:
+        """Least and greatest (x, y) at unit depth of a rectangle that lies inside both images."""
+        eyes = zip((self.raw.left, self.raw.right), self._rotations, strict=True)
+        inner = [_inner_rectangle(eye, rotation) for eye, rotation in eyes]
+        least = np.maximum(inner[0][0], inner[1][0])
+        greatest = np.minimum(inner[0][1], inner[1][1])
+        if not (least < greatest).all():
+            raise ValueError("the two eyes see no common rectangle; is the calibration right?")
+        return least, greatest
+
+    def _map(self, eye: CameraModel, rotation: Matrix) -> Matrix:
+        columns, rows = cv2.initUndistortRectifyMap(
+            *(eye.pinhole.matrix, np.array(eye.distortion), rotation),
+            self.calibration.left.matrix,
+            (self.width_px, self.height_px),
+            cv2.CV_32FC1,
+        )
+        return np.stack([columns, rows], axis=-1)
+
+    def _remap(self, image: Image, raw_px: Matrix) -> Image:
+        pinhole = self.raw.left.pinhole
+        if image.shape != (pinhole.height, pinhole.width):
+            raise ValueError(
+                f"an image of shape {image.shape} where the calibration says "
+                f"({pinhole.height}, {pinhole.width})"
+            )
+        # The map stays inside the image; BORDER_REPLICATE only absorbs its rounding at the edge.
+        rectified = cv2.remap(
+            image, raw_px, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(rectified, np.uint8)
+
+
+def rectified_size(width_px: int, height_px: int, grid: GridSpec) -> tuple[int, int]:
+    """Return the largest 4:3 size within the raw image that divides into the grid's cells.
+
+    4:3 is the aspect of the network's input, so that a resize keeps the pixels square.
+
+    Raises:
+        ValueError: the raw image is too small for the grid.
+    """
+    step = math.lcm(grid.cols // math.gcd(grid.cols, 4), grid.rows // math.gcd(grid.rows, 3))
+    n = min(width_px // (4 * step), height_px // (3 * step)) * step
+    if n == 0:
+        raise ValueError(
+            f"{width_px} x {height_px} px are too few for {grid.cols} x {grid.rows} cells"
+        )
+    return 4 * n, 3 * n
+
+
+def rigid(rotation: Matrix, translation_m: Matrix | None = None) -> Matrix:
+    """Return the (4, 4) rigid transform of a (3, 3) rotation and a (3,) translation in m."""
+    transform = np.eye(4)
+    transform[:3, :3] = rotation
+    if translation_m is not None:
+        transform[:3, 3] = translation_m
+    return transform
+
+
+def inverse_rigid(transform: Matrix) -> Matrix:
+    """Return the inverse of a (4, 4) rigid transform."""
+    back = transform[:3, :3].T
+    return rigid(back, -back @ transform[:3, 3])
+
+
+def is_rigid(transform: Matrix) -> bool:
+    """Return whether a matrix is (4, 4): a proper rotation (to 1e-4) and a finite translation."""
+    if transform.shape != (4, 4) or not np.isfinite(transform).all():
+        return False
+    r = transform[:3, :3]
+    orthonormal = np.allclose(r @ r.T, np.eye(3), atol=1e-4) and np.linalg.det(r) > 0
+    return bool(orthonormal and np.allclose(transform[3], (0, 0, 0, 1)))
+
+
+def _inner_rectangle(eye: CameraModel, rotation: Matrix) -> tuple[Matrix, Matrix]:
+    """Return the least and greatest (x, y) of a rectangle that the image's border never enters."""
+    w, h = eye.pinhole.width - 1, eye.pinhole.height - 1
+    u = np.linspace(0, w, w // _BORDER_STEP_PX + 2)
+    v = np.linspace(0, h, h // _BORDER_STEP_PX + 2)
+    left, right = (eye.rays(np.column_stack([0 * v + x, v]), rotation)[:, 0] for x in (0, w))
+    top, bottom = (eye.rays(np.column_stack([u, 0 * u + y]), rotation)[:, 1] for y in (0, h))
+    return np.array([left.max(), top.max()]), np.array([right.min(), bottom.min()])

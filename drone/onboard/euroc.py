@@ -1,0 +1,317 @@
+"""Reads stereo flights in the layout of the EuRoC MAV data sets.
+
+In: `<folder>/mav0/cam0` and `cam1`, each with `data.csv` (stamp in ns, file name), `sensor.yaml`
+and `data/`, and, where there are any, poses in `state_groundtruth_estimate0`, `vicon0` or
+`mocap0`. Out: rectified pairs with the vehicle's pose, read one by one as they are asked for.
+
+Frames. The data set's world has z up; NED here is its x, -y, -z. Its body is the sensor unit's own
+frame (in EuRoC x up, y right, z forward, and tilted against the vehicle). The body here has the
+same origin and is level when the vehicle is: down is the mean direction of gravity over all poses
+or, without poses, the axis of the data set's body nearest to the image's down; forward is the left
+optical axis projected onto the plane square to it.
+
+Wrong input is a `UserError` at opening; only what is inside the images shows as they are read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from drone.clock import ns_from_s
+from drone.errors import UserError
+from drone.geometry import (
+    BODY_FROM_OPTICAL,
+    GridSpec,
+    Matrix,
+    StereoCalibration,
+    level_from_camera,
+)
+from drone.messages import Image, StereoFrame
+from drone.onboard.calibration import CameraModel, RawStereoCalibration, Rectifier, rigid
+from drone.onboard.camera import CameraSample
+from drone.onboard.sensor_yaml import SensorCamera, read_camera, read_mount, read_text
+from drone.onboard.track import Track
+
+PAIR_TOLERANCE_NS = ns_from_s(0.001)
+"""Stamps of one pair may differ by this much; the eyes are triggered together."""
+POSE_FOLDERS = ("state_groundtruth_estimate0", "vicon0", "mocap0")
+"""Where poses are looked for, the best first."""
+WORLD_UP: Matrix = np.array([0.0, 0.0, 1.0])
+"""(3,): up in the data set's world."""
+NED_FROM_WORLD: Matrix = np.diag([1.0, -1.0, -1.0])
+"""(3, 3): the data set's world has z up; its x is taken as north."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shot:
+    """One image of one eye."""
+
+    stamp_ns: int
+    path: Path
+
+
+@dataclass(frozen=True, eq=False)
+class EurocSource:
+    """A recorded flight as a `FrameSource`; made by `open_euroc`, reads images when asked.
+
+    Attributes:
+        pairs: left and right image of each moment.
+        rectifier: for these eyes.
+        utc_offset_ns: stamp of the first pair in the data set, which is UTC.
+        track: of the body (FRD) in NED, by the stamps of the frames; None without poses.
+    """
+
+    pairs: tuple[tuple[_Shot, _Shot], ...]
+    rectifier: Rectifier
+    utc_offset_ns: int
+    track: Track | None
+
+    @property
+    def calibration(self) -> StereoCalibration:
+        """Of the rectified frames."""
+        return self.rectifier.calibration
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.pairs)
+
+    def samples(self) -> Iterator[CameraSample]:
+        """Yield every pair, rectified, one in memory at a time.
+
+        Raises:
+            UserError: an image cannot be read or has another size than `sensor.yaml` says.
+        """
+        for seq, (left, right) in enumerate(self.pairs):
+            stamp_ns = left.stamp_ns - self.utc_offset_ns
+            images = (
+                self.rectifier.left(_read_image(left.path, self.rectifier.raw.left)),
+                self.rectifier.right(_read_image(right.path, self.rectifier.raw.right)),
+            )
+            frame = StereoFrame(seq, stamp_ns, True, *images)
+            vehicle = None if self.track is None else self.track.state(stamp_ns, seq)
+            yield CameraSample(frame, vehicle)
+
+
+def open_euroc(folder: Path, grid: GridSpec | None = None) -> EurocSource:
+    """Open a flight in the EuRoC layout.
+
+    Args:
+        folder: holds `mav0`, or is itself the folder that holds `cam0` and `cam1`.
+        grid: cells into which the rectified images must divide.
+
+    Returns:
+        A source whose states have velocity and rates NaN where neither columns nor poses within
+        `DIFFERENCE_TOLERANCE_NS` tell them.
+
+    Raises:
+        UserError: the folder is not such a flight; one line says what, where, and what is right.
+    """
+    root = _root(Path(folder))
+    cameras = [read_camera(root / name / "sensor.yaml") for name in ("cam0", "cam1")]
+    pairs = _paired(root, *(_read_shots(root / name) for name in ("cam0", "cam1")))
+    start_ns = pairs[0][0].stamp_ns
+    track = _read_track(root, start_ns)
+    try:
+        body_from_sensors = rigid(_body_from_sensors(cameras[0].mount, track))
+        rectifier = _rectifier(cameras, body_from_sensors, grid)
+    except ValueError as error:
+        raise UserError(f"{root}: sensor.yaml of cam0 and cam1: {error}") from error
+    for shot, camera in zip(pairs[0], cameras, strict=True):
+        _read_image(shot.path, camera.model)
+    if track is not None:
+        track = track.in_frames(NED_FROM_WORLD, body_from_sensors[:3, :3].T)
+    return EurocSource(pairs, rectifier, start_ns, track)
+
+
+def _root(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; right is one that holds mav0/cam0 and cam1")
+    root = folder / "mav0" if (folder / "mav0").is_dir() else folder
+    for name in ("cam0", "cam1"):
+        if not (root / name).is_dir():
+            raise UserError(
+                f"{folder}: no folder mav0/{name}; right is the EuRoC layout: mav0/cam0 and "
+                "mav0/cam1, each with data.csv, sensor.yaml and data/"
+            )
+    return root
+
+
+def _rectifier(
+    cameras: Sequence[SensorCamera], body_from_sensors: Matrix, grid: GridSpec | None
+) -> Rectifier:
+    left, right = cameras
+    raw = RawStereoCalibration(
+        left.model, right.model, body_from_sensors @ left.mount, body_from_sensors @ right.mount
+    )
+    rectifier = Rectifier.fitting(raw, grid)
+    _ = rectifier.calibration  # raises here, not at the first frame
+    return rectifier
+
+
+def _body_from_sensors(left_mount: Matrix, track: Track | None) -> Matrix:
+    """Return the (3, 3) rotation from the data set's body frame to FRD (see the module's text).
+
+    Raises:
+        ValueError: the left camera looks straight up or down.
+    """
+    left_from_sensors = left_mount[:3, :3].T
+    down = None if track is None else _mean_down(track)
+    if down is None:
+        axes = np.concatenate([np.eye(3), -np.eye(3)])
+        down = axes[np.argmax(axes @ left_mount[:3, 1])]
+    x, y, z = left_from_sensors @ down
+    return BODY_FROM_OPTICAL @ level_from_camera((x, y, z)) @ left_from_sensors
+
+
+def _mean_down(track: Track) -> Matrix | None:
+    """Return the (3,) mean direction of gravity in the track's body, None where it has none."""
+    mean = track.attitude.inv().apply(-WORLD_UP).mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    return mean / length if length > 0.5 else None
+
+
+# Images
+
+
+def _read_shots(camera: Path) -> tuple[_Shot, ...]:
+    """Read `data.csv` of one eye and check that every image it names is there."""
+    path, images = camera / "data.csv", camera / "data"
+    if not images.is_dir():
+        raise UserError(f"{images}: no such folder; right is a folder with the images of data.csv")
+    shots: list[_Shot] = []
+    for line, fields in _rows(path):
+        if len(fields) != 2 or not fields[1]:
+            raise UserError(
+                f"{path}:{line}: {','.join(fields)!r} is not a stamp in ns and a file name"
+            )
+        shots.append(_Shot(_stamp(fields[0], path, line), images / fields[1]))
+    if not shots:
+        raise UserError(f"{path}: names no images; right is one line per image: stamp,file name")
+    present = set(images.iterdir())
+    missing = [shot.path for shot in shots if shot.path not in present]
+    if missing:
+        raise UserError(
+            f"{missing[0]}: no such image, though {path} names it "
+            f"({len(missing)} of {len(shots)} images are missing)"
+        )
+    return tuple(shots)
+
+
+def _paired(
+    root: Path, left: tuple[_Shot, ...], right: tuple[_Shot, ...]
+) -> tuple[tuple[_Shot, _Shot], ...]:
+    """Return the pairs whose stamps agree; an image without partner is left out."""
+    pairs: list[tuple[_Shot, _Shot]] = []
+    i = j = 0
+    while i < len(left) and j < len(right):
+        late_ns = right[j].stamp_ns - left[i].stamp_ns
+        if abs(late_ns) <= PAIR_TOLERANCE_NS:
+            pairs.append((left[i], right[j]))
+        i += late_ns >= -PAIR_TOLERANCE_NS
+        j += late_ns <= PAIR_TOLERANCE_NS
+    if not pairs:
+        raise UserError(
+            f"{root}: no image of cam0 has a partner in cam1; the stamps of a pair must be equal "
+            f"to {PAIR_TOLERANCE_NS / 1e6:g} ms"
+        )
+    return tuple(pairs)
+
+
+def _read_image(path: Path, eye: CameraModel) -> Image:
+    """Return the grey image, (H, W) uint8."""
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+    except (OSError, cv2.error):
+        image = None
+    if image is None:
+        raise UserError(f"{path}: cannot be read as an image; right is a whole PNG or JPEG file")
+    height, width = image.shape
+    if (width, height) != (eye.pinhole.width, eye.pinhole.height):
+        raise UserError(
+            f"{path}: {width} x {height} px, but sensor.yaml of its camera says "
+            f"{eye.pinhole.width} x {eye.pinhole.height}"
+        )
+    return np.asarray(image, np.uint8)
+
+
+# Poses
+
+
+def _read_track(root: Path, start_ns: int) -> Track | None:
+    """Read the poses of the data set's body in its world; stamps count from `start_ns`."""
+    folder = next((root / n for n in POSE_FOLDERS if (root / n / "data.csv").is_file()), None)
+    if folder is None:
+        return None
+    path = folder / "data.csv"
+    stamps_ns: list[int] = []
+    rows: list[list[float]] = []
+    for line, fields in _rows(path):
+        row = _pose(fields[1:], path, line)
+        if rows and len(row) != len(rows[0]):
+            raise UserError(
+                f"{path}:{line}: {len(fields)} columns, and {len(rows[0]) + 1} in the lines before"
+            )
+        stamps_ns.append(_stamp(fields[0], path, line) - start_ns)
+        rows.append(row)
+    sensor = folder / "sensor.yaml"
+    mount = read_mount(sensor) if sensor.is_file() else np.eye(4)
+    return _track(np.array(stamps_ns, np.int64), np.array(rows), mount) if rows else None
+
+
+def _track(stamps_ns: NDArray[np.int64], rows: Matrix, mount: Matrix) -> Track:
+    """Return the body's track from poses of a sensor that sits at `mount` (body from sensor)."""
+    sensor = Rotation.from_quat(rows[:, [4, 5, 6, 3]])
+    attitude = sensor * Rotation.from_matrix(mount[:3, :3]).inv()
+    position_m = rows[:, :3] - attitude.apply(mount[:3, 3])
+    # The velocity of a sensor away from the body's origin is not the body's.
+    velocity_mps = rows[:, 7:10] if rows.shape[1] >= 10 and not mount[:3, 3].any() else None
+    return Track.from_poses(stamps_ns, position_m, attitude, velocity_mps)
+
+
+def _pose(fields: list[str], path: Path, line: int) -> list[float]:
+    """Return position, quaternion (w, x, y, z) and whatever follows them."""
+    try:
+        row = [float(field) for field in fields]
+    except ValueError:
+        row = []
+    if len(row) < 7 or not all(math.isfinite(x) for x in row):
+        raise UserError(
+            f"{path}:{line}: not a pose; right is stamp,x,y,z,qw,qx,qy,qz in finite numbers"
+        )
+    if abs(math.hypot(*row[3:7]) - 1) > 0.01:
+        raise UserError(f"{path}:{line}: the quaternion {tuple(row[3:7])} has not length 1")
+    return row
+
+
+# Text
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield line number and fields of each line of a CSV file whose stamps must increase."""
+    last = -1
+    for number, text in enumerate(read_text(path).splitlines(), start=1):
+        if not text.strip() or text.startswith("#"):
+            continue
+        fields = [field.strip() for field in text.split(",")]
+        stamp_ns = _stamp(fields[0], path, number)
+        if stamp_ns <= last:
+            raise UserError(
+                f"{path}:{number}: stamp {stamp_ns} follows {last}; stamps must increase"
+            )
+        last = stamp_ns
+        yield number, fields
+
+
+def _stamp(text: str, path: Path, line: int) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) >= 2**63:
+        raise UserError(f"{path}:{line}: {text!r} is not a stamp; right are whole nanoseconds")
+    return int(text)
