@@ -1,0 +1,104 @@
+"""Foxglove's messages, which viewers open without being told: images, calibration, poses.
+
+In come our images, calibration and vehicle state, out come Foxglove's protobuf messages; images
+also come back. Frames: both images and calibrations in `camera`, the left eye's optical frame (the
+right eye's offset is in its P); poses in `ned`, positions and attitudes unturned.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from foxglove import messages as viewer
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from drone.clock import NS_PER_S
+from drone.geometry import StereoCalibration
+from drone.messages import Image, VehicleState
+
+CAMERA_FRAME = "camera"
+WORLD_FRAME = "ned"
+
+
+def raw_image(image: Image, log_time_ns: int) -> viewer.RawImage:
+    """Return a grey image as Foxglove's RawImage.
+
+    Raises:
+        ValueError: not (H, W) uint8.
+    """
+    if image.ndim != 2 or image.dtype != np.uint8:
+        raise ValueError(f"an image must be (H, W) uint8, not {image.shape} {image.dtype}")
+    height, width = image.shape
+    return viewer.RawImage(
+        timestamp=_timestamp(log_time_ns),
+        frame_id=CAMERA_FRAME,
+        width=width,
+        height=height,
+        encoding="mono8",
+        step=width,
+        data=image.tobytes(),
+    )
+
+
+def image_from_raw(data: bytes) -> Image:
+    """Return the (H, W) uint8 image of an encoded mono8 RawImage; it may be written to.
+
+    Raises:
+        ValueError: another encoding, or too few bytes.
+    """
+    raw = _raw_image_class().FromString(data)
+    if raw.encoding != "mono8" or raw.step != raw.width:
+        raise ValueError(f"an image must be mono8 without padding, not {raw.encoding!r}")
+    return np.frombuffer(bytearray(raw.data), np.uint8).reshape(raw.height, raw.width)
+
+
+def camera_calibrations(
+    calibration: StereoCalibration, log_time_ns: int
+) -> tuple[viewer.CameraCalibration, viewer.CameraCalibration]:
+    """Return the rectified left and right eye as Foxglove's CameraCalibration."""
+    c = calibration.left
+    left, right = (
+        viewer.CameraCalibration(
+            timestamp=_timestamp(log_time_ns),
+            frame_id=CAMERA_FRAME,
+            width=c.width,
+            height=c.height,
+            distortion_model="plumb_bob",
+            D=[0.0] * 5,
+            K=[c.fx, 0.0, c.cx, 0.0, c.fy, c.cy, 0.0, 0.0, 1.0],
+            R=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+            P=[c.fx, 0.0, c.cx, shift, 0.0, c.fy, c.cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+        )
+        for shift in (0.0, -calibration.disparity_metres)
+    )
+    return left, right
+
+
+def pose_in_frame(vehicle: VehicleState, log_time_ns: int) -> viewer.PoseInFrame:
+    """Return the vehicle's position and attitude, unturned, in the frame `ned`."""
+    w, x, y, z = vehicle.attitude
+    north, east, down = vehicle.position_m
+    return viewer.PoseInFrame(
+        timestamp=_timestamp(log_time_ns),
+        frame_id=WORLD_FRAME,
+        pose=viewer.Pose(
+            position=viewer.Vector3(x=north, y=east, z=down),
+            orientation=viewer.Quaternion(x=x, y=y, z=z, w=w),
+        ),
+    )
+
+
+def _timestamp(log_time_ns: int) -> viewer.Timestamp:
+    return viewer.Timestamp(sec=log_time_ns // NS_PER_S, nsec=log_time_ns % NS_PER_S)
+
+
+@cache
+def _raw_image_class() -> Any:
+    schema = viewer.RawImage.get_schema()
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(schema.data).file:
+        pool.Add(file)
+    descriptor = pool.FindMessageTypeByName(schema.name)
+    return message_factory.GetMessageClass(descriptor)
