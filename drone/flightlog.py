@@ -27,7 +27,7 @@ from mcap.records import Channel, Message
 
 from drone import codec, topics
 from drone.clock import s_from_ns
-from drone.errors import UserError, WorkFailedError
+from drone.errors import UserError
 from drone.logformat import (
     FORMAT_VERSION,
     HEADER_NAME,
@@ -37,7 +37,7 @@ from drone.logformat import (
     metadata_from_header,
     record_of_tick,
 )
-from drone.mcapfile import DamageError, read_end, read_header, sound_records
+from drone.mcapfile import DamageError, LogFile, read_end, read_header, sound_records
 from drone.messages import HealthEvent, Image, ModelVersion, StereoFrame, Tick, VehicleState
 from drone.topics import Topic
 from drone.viewermessages import camera_calibrations, image_from_raw, pose_in_frame, raw_image
@@ -70,7 +70,11 @@ class FlightLogWriter:
         self._lock = threading.Lock()
         self._channels: dict[str, foxglove.Channel] = {}
         self._started = False
-        self._writer: Any = _open_new(path, self._context)
+        self._file = LogFile(path)
+        options = MCAPWriteOptions(chunk_size=_CHUNK_BYTES, compression_threads=0)
+        self._writer: Any = foxglove.open_mcap(
+            self._file, context=self._context, writer_options=options
+        )
         self._writer.write_metadata(HEADER_NAME, metadata_from_header(header))
         self._left = RawImageChannel(topics.LEFT_IMAGE, context=self._context)
         self._right = RawImageChannel(topics.RIGHT_IMAGE, context=self._context)
@@ -93,6 +97,7 @@ class FlightLogWriter:
         Raises:
             TypeError: the message is not of the topic's class.
             ValueError: the log is closed, or a value does not fit its field.
+            WorkFailedError: the disk is full or gone; what was written before can be read.
         """
         if topic == topics.TICK:
             self.write_tick(message)
@@ -101,12 +106,14 @@ class FlightLogWriter:
         with self._lock:
             self._start(message.stamp_ns)
             self._log(topic, message)
+            self._file.check()
 
     def write_tick(self, tick: Tick) -> None:
         """Write what a tick consumed, then the tick's record, without anything in between.
 
         Raises:
             ValueError: the log is closed, or a value does not fit its field.
+            WorkFailedError: as `write`.
         """
         with self._lock:
             self._start(tick.stamp_ns)
@@ -120,15 +127,23 @@ class FlightLogWriter:
             if tick.model is not None:
                 self._log(topics.MODEL, tick.model)
             self._log(topics.TICK, record_of_tick(tick))
+            self._file.check()
 
     def close(self) -> None:
-        """Write what is still open and the index; a second call does nothing."""
+        """Write what is still open and the index; a second call does nothing.
+
+        Raises:
+            WorkFailedError: as `write`.
+        """
         with self._lock:
             writer, self._writer = self._writer, None
+            if writer is None:
+                return
             for channel in self._channels.values():
                 channel.close()
-            if writer is not None:
-                writer.close()
+            writer.close()
+            self._file.close()
+            self._file.check()
 
     def _start(self, stamp_ns: int) -> None:
         if self._writer is None:
@@ -176,16 +191,6 @@ def _check_class(topic: Topic, message: Any) -> None:
 
 def _record_class(topic: Topic) -> type:
     return TickRecord if topic == topics.TICK else topic.message
-
-
-def _open_new(path: Path, context: Any) -> Any:
-    options = MCAPWriteOptions(profile="", chunk_size=_CHUNK_BYTES, compression_threads=0)
-    try:
-        return foxglove.open_mcap(path, context=context, writer_options=options)
-    except FileExistsError:
-        raise UserError(f"{path}: there is a file already; a log is never overwritten") from None
-    except OSError as error:
-        raise WorkFailedError(f"{path}: cannot be written: {error}") from error
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ every chunk's checksum is verified, and the walk ends at the first damage.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +17,7 @@ from mcap.reader import make_reader
 from mcap.records import Chunk, DataEnd, Metadata, Statistics
 from mcap.stream_reader import StreamReader, breakup_chunk
 
-from drone.errors import UserError
+from drone.errors import UserError, WorkFailedError
 from drone.logformat import (
     FORMAT_VERSION,
     HEADER_NAME,
@@ -26,6 +27,71 @@ from drone.logformat import (
 )
 
 _MAGIC = b"\x89MCAP"
+
+
+class LogFile:
+    """A new file for the MCAP writer, which itself hides a full disk until the end.
+
+    The first failure is kept and everything after it dropped, so that what was written before stays
+    readable; `check` raises it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Make the file.
+
+        Raises:
+            UserError: there is a file already.
+            WorkFailedError: the file cannot be made.
+        """
+        self._path = path
+        self._failure: OSError | None = None
+        self._position = self._end = 0
+        try:
+            self._file = path.open("xb", buffering=0)
+        except FileExistsError:
+            raise UserError(f"{path}: is there already; a log is never overwritten") from None
+        except OSError as error:
+            raise WorkFailedError(f"{path}: cannot be made: {error.strerror}") from error
+
+    def write(self, data: bytes) -> int:
+        """Write all of the data, or note why not and pretend."""
+        rest = memoryview(data)
+        try:
+            while rest and self._failure is None:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._failure = error
+        self._position += len(data)
+        self._end = max(self._end, self._position)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As of a file, also of one that no longer grows."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        self._position = base + offset
+        if self._failure is None:
+            self._file.seek(self._position)
+        return self._position
+
+    def flush(self) -> None:
+        """Do nothing: every write goes to the system at once."""
+
+    def close(self) -> None:
+        """Close the file."""
+        try:
+            self._file.close()
+        except OSError as error:
+            self._failure = self._failure or error
+
+    def check(self) -> None:
+        """Raise what a write met.
+
+        Raises:
+            WorkFailedError: the disk is full or gone.
+        """
+        if self._failure is not None:
+            reason = self._failure.strerror
+            raise WorkFailedError(f"{self._path}: the log ends here: {reason}") from self._failure
 
 
 class DamageError(Exception):
@@ -60,10 +126,10 @@ def read_end(path: Path) -> tuple[Statistics | None, str | None]:
     try:
         with path.open("rb") as file:
             summary = make_reader(file).get_summary()
-    except Exception as error:  # noqa: BLE001 - on damage mcap raises whatever it meets
-        return None, f"the end of the file is missing or damaged ({_words(error)})"
+    except Exception:  # noqa: BLE001 - on damage mcap raises whatever it meets
+        summary = None
     if summary is None or summary.statistics is None:
-        return None, "the index at the end of the file is missing"
+        return None, "the end of the file is missing or damaged: it was cut, or its writer killed"
     return summary.statistics, None
 
 
