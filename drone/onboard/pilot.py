@@ -8,6 +8,8 @@ JSON and restored exactly.
 
 from __future__ import annotations
 
+import functools
+import json
 import math
 from dataclasses import dataclass, replace
 
@@ -76,7 +78,7 @@ class PilotState:
 
     def to_json(self) -> str:
         """Return the state as JSON that `from_json` reads back equal, to the last bit."""
-        return _STATE.dump_json(self).decode()
+        return json.dumps(_state_type().dump_python(self))
 
     @classmethod
     def from_json(cls, text: str) -> PilotState:
@@ -86,15 +88,15 @@ class PilotState:
             UserError: the text is not a pilot's state.
         """
         try:
-            return _STATE.validate_json(text)
+            return _state_type().validate_python(json.loads(text))
         except ValueError as error:
             first = str(error).splitlines()[0]
             raise UserError(f"not the state of this version's pilot: {first}") from error
 
 
-_STATE: TypeAdapter[PilotState] = TypeAdapter(
-    PilotState, config={"ser_json_inf_nan": "constants", "extra": "forbid"}
-)
+@functools.cache
+def _state_type() -> TypeAdapter[PilotState]:
+    return TypeAdapter(PilotState)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,244 @@
+"""What a flight amounts to: counts, rates and errors, from its ticks, decisions and truth.
+
+A score takes in what happened tick by tick and gives plain numbers; flights, replays and reports
+use it. Learning never sees it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from drone.clock import s_from_ns
+from drone.messages import (
+    Decision,
+    DistanceLabel,
+    Mode,
+    ModelVersion,
+    MonoEstimate,
+    Truth,
+    Vector3,
+)
+from drone.onboard.avoidance import Manoeuvre
+
+TURNING = {Manoeuvre.TURN.value, Manoeuvre.EXTRA.value, Manoeuvre.LOOK.value}
+JUMP_M = 0.5
+"""A larger step between two ticks is no flight: the drone was put elsewhere after a collision."""
+
+
+@dataclass
+class Confusion:
+    """Stops against what should have been, frame by frame."""
+
+    caught: int = 0
+    missed: int = 0
+    needless: int = 0
+    free: int = 0
+
+    def add(self, stops: bool, reference_m: float, stop_m: float) -> None:
+        """Count one frame; without a reference it counts as neither."""
+        if math.isnan(reference_m):
+            return
+        near = reference_m < stop_m
+        self.caught += near and stops
+        self.missed += near and not stops
+        self.needless += stops and not near
+        self.free += not near and not stops
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return TPR, FPR and the counts behind them."""
+        return {
+            "tpr": _ratio(self.caught, self.caught + self.missed),
+            "fpr": _ratio(self.needless, self.needless + self.free),
+            "positives": self.caught + self.missed,
+            "negatives": self.needless + self.free,
+        }
+
+
+@dataclass
+class DistanceErrors:
+    """Error of the obstacle distance beside two baselines, each told before it is known.
+
+    The running mean is that of all references so far; the last label is the one before.
+    """
+
+    errors: dict[str, list[float]] = field(
+        default_factory=lambda: {"mono": [], "mean": [], "last": []}
+    )
+    _sum: float = 0.0
+    _count: int = 0
+    _last: float = math.nan
+
+    def add(self, estimate_m: float, reference_m: float, counts: bool = True) -> None:
+        """Take in one frame; only where all three have an answer does it count."""
+        if math.isnan(reference_m):
+            return
+        if counts and self._count and math.isfinite(estimate_m):
+            told = {"mono": estimate_m, "mean": self._sum / self._count, "last": self._last}
+            for name, value in told.items():
+                self.errors[name].append(abs(math.log(value / reference_m)))
+        self._sum += reference_m
+        self._count += 1
+        self._last = reference_m
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return `*_male` (mean absolute log error) and `delta_125` of mono, and their n."""
+        mono = self.errors["mono"]
+        close = sum(e < math.log(1.25) for e in mono)
+        figures = {f"{name}_male": _mean(values) for name, values in self.errors.items()}
+        return {**figures, "delta_125": _ratio(close, len(mono)), "n": len(mono)}
+
+
+@dataclass
+class FlightScore:
+    """Sums over one flight.
+
+    Attributes:
+        stop_m: distance that makes a frame positive.
+    """
+
+    stop_m: float
+    mode_s: dict[str, float] = field(default_factory=lambda: {m.value: 0.0 for m in Mode})
+    distance_m: dict[str, float] = field(default_factory=lambda: {m.value: 0.0 for m in Mode})
+    collisions: dict[str, int] = field(default_factory=lambda: {m.value: 0 for m in Mode})
+    needless_stops: dict[str, int] = field(default_factory=lambda: {m.value: 0 for m in Mode})
+    turning_s: dict[str, float] = field(default_factory=lambda: {m.value: 0.0 for m in Mode})
+    longest_turn_s: float = 0.0
+    overrides: int = 0
+    time_to_trust_s: float = math.nan
+    labelled_frames: int = 0
+    model_versions: int = 0
+    frames: int = 0
+    against_stereo: Confusion = field(default_factory=Confusion)
+    against_truth: Confusion = field(default_factory=Confusion)
+    stereo_against_truth: Confusion = field(default_factory=Confusion)
+    distance_errors: DistanceErrors = field(default_factory=DistanceErrors)
+    _last_ns: int = -1
+    _position_m: Vector3 | None = None
+    _mode: Mode = Mode.STEREO
+    _overriding: bool = False
+    _manoeuvre: str = Manoeuvre.CRUISE.value
+    _turn_s: float = 0.0
+    _reference_m: float = math.nan
+    _hidden_m: float = math.nan
+
+    def see(
+        self, label: DistanceLabel | None, estimate: MonoEstimate | None, truth: Truth | None
+    ) -> None:
+        """Take in one frame's label, estimate and truth."""
+        self.frames += 1
+        if truth is not None:
+            self._reference_m = truth.obstacle_m
+        label_m = label.obstacle_m if label is not None and label.valid else math.nan
+        self.labelled_frames += label is not None and label.valid
+        hidden_m = label_m if truth is None else truth.stereo_obstacle_m
+        if truth is not None:
+            stops = not hidden_m >= self.stop_m
+            self.stereo_against_truth.add(stops, truth.obstacle_m, self.stop_m)
+        if estimate is not None:
+            self.distance_errors.add(estimate.obstacle_m, hidden_m)
+        self._hidden_m = hidden_m
+
+    def decided(self, decision: Decision, position_m: Vector3, new_frame: bool) -> None:
+        """Take in one tick's decision and where the drone was."""
+        step_s = s_from_ns(decision.stamp_ns - self._last_ns) if self._last_ns >= 0 else 0.0
+        mode = self._mode.value
+        self.mode_s[mode] += step_s
+        self._travel(mode, position_m)
+        self._turning(mode, decision, step_s)
+        self._stops(decision)
+        self.overrides += decision.override and not self._overriding
+        if decision.trust.held and math.isnan(self.time_to_trust_s):
+            self.time_to_trust_s = s_from_ns(decision.stamp_ns)
+        if new_frame and math.isfinite(decision.trust.threshold_m):
+            stops = not decision.mono_obstacle_m >= decision.trust.threshold_m
+            self.against_stereo.add(stops, self._hidden_m, self.stop_m)
+            self.against_truth.add(stops, self._reference_m, self.stop_m)
+        self._last_ns, self._mode = decision.stamp_ns, decision.mode
+        self._overriding = decision.override
+
+    def collided(self) -> None:
+        """Count one episode of contact, in the mode that flew."""
+        self.collisions[self._mode.value] += 1
+
+    def published(self, model: ModelVersion) -> None:
+        """Count a model version."""
+        self.model_versions += model.valid
+
+    @property
+    def simulated_s(self) -> float:
+        """Time between the first and the last decision, s."""
+        return sum(self.mode_s.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the flight's figures, unknown as NaN."""
+        flying = sum(self.mode_s[m] for m in ("stereo", "training_wheels", "mono"))
+        return {
+            "simulated_s": round(self.simulated_s, 3),
+            "collisions": {m: self.collisions[m] for m in self.collisions if m != "land"},
+            "distance_m": {
+                m: round(self.distance_m[m], 3) for m in ("stereo", "training_wheels", "mono")
+            },
+            "mode_s": {m: round(s, 3) for m, s in self.mode_s.items()},
+            "turning_share": _rounded(_ratio(sum(self.turning_s.values()), flying)),
+            "overrides": self.overrides,
+            "time_to_trust_s": _rounded(self.time_to_trust_s),
+            "labelled_frames": self.labelled_frames,
+            "model_versions": self.model_versions,
+            "measures": self._measures(),
+        }
+
+    def _measures(self) -> dict[str, Any]:
+        modes = ("stereo", "training_wheels", "mono")
+        return {
+            "metres_per_min": {
+                m: _rounded(60 * _ratio(self.distance_m[m], self.mode_s[m])) for m in modes
+            },
+            "turning_share": {
+                m: _rounded(_ratio(self.turning_s[m], self.mode_s[m])) for m in modes
+            },
+            "needless_stops_per_100m": {
+                m: _rounded(100 * _ratio(self.needless_stops[m], self.distance_m[m])) for m in modes
+            },
+            "collisions_per_100m": {
+                m: _rounded(100 * _ratio(self.collisions[m], self.distance_m[m])) for m in modes
+            },
+            "longest_turn_s": round(self.longest_turn_s, 3),
+            "mono_against_stereo": self.against_stereo.to_dict(),
+            "mono_against_truth": self.against_truth.to_dict(),
+            "stereo_against_truth": self.stereo_against_truth.to_dict(),
+            "obstacle_distance": self.distance_errors.to_dict(),
+        }
+
+    def _travel(self, mode: str, position_m: Vector3) -> None:
+        if self._position_m is not None:
+            step_m = math.dist(position_m[:2], self._position_m[:2])
+            self.distance_m[mode] += step_m if step_m < JUMP_M else 0.0
+        self._position_m = position_m
+
+    def _turning(self, mode: str, decision: Decision, step_s: float) -> None:
+        turns = self._manoeuvre in TURNING
+        self.turning_s[mode] += step_s if turns else 0.0
+        self._turn_s = self._turn_s + step_s if turns else 0.0
+        self.longest_turn_s = max(self.longest_turn_s, self._turn_s)
+
+    def _stops(self, decision: Decision) -> None:
+        """Count a stop as needless where truth (or stereo, without truth) says free."""
+        brakes = decision.manoeuvre == Manoeuvre.BRAKE.value
+        if brakes and self._manoeuvre != Manoeuvre.BRAKE.value:
+            reference_m = self._hidden_m if math.isnan(self._reference_m) else self._reference_m
+            self.needless_stops[decision.mode.value] += reference_m >= self.stop_m
+        self._manoeuvre = decision.manoeuvre
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
+
+
+def _mean(values: list[float]) -> float:
+    return _ratio(sum(values), len(values))
+
+
+def _rounded(value: float) -> float:
+    return value if math.isnan(value) else round(value, 4)

@@ -1,0 +1,205 @@
+"""`run_flight(spec) -> RunResult`: one simulated flight, from its specification to its run folder.
+
+Command line, experiments, tuning and benches all fly through here, in lockstep: simulated clock, a
+fixed number of learning steps per frame, one thread. The same seed gives the same flight.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from drone.sim.simulator import RoomSimulator, SimOutput
+
+from drone import __version__, runfolder
+from drone.clock import SIM_EPOCH_NS, s_from_ns
+from drone.config import Config
+from drone.flightlog import FORMAT_VERSION, FlightLogWriter, LogHeader
+from drone.geometry import DistanceMeter, StereoCalibration
+from drone.messages import Mode, Tick, VelocityCommand
+from drone.onboard.limiter import stop_command
+from drone.runfolder import RunFolder
+from training.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a flight stands, for a progress bar."""
+
+    flown_s: float
+    duration_s: float
+    mode: Mode
+    trusted: bool
+    collisions: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FlightSpec:
+    """What to fly.
+
+    Attributes:
+        config: the whole tree, seed included.
+        runs: folder in which the run folder is made.
+    """
+
+    config: Config
+    runs: Path = Path("runs")
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What came of a flight.
+
+    Attributes:
+        figures: as `drone fly --json` prints them; the same for the same seed, `wall_s` and `run`
+            aside.
+        timing: seconds per stage; differs from run to run.
+        run: its folder.
+    """
+
+    figures: dict[str, Any]
+    timing: dict[str, Any]
+    run: RunFolder
+
+
+def single_thread() -> None:
+    """Let torch and OpenCV use one thread, without which a flight is not repeatable."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def run_flight(spec: FlightSpec, on_progress: OnProgress | None = None) -> RunResult:
+    """Fly, and leave log, model, configuration and result in a new run folder.
+
+    Ctrl-C ends the flight early; the folder is complete up to then, and the figures say so.
+
+    Raises:
+        UserError: nothing can be flown from this configuration.
+        WorkFailedError: the simulation diverged, or the disk is full.
+    """
+    single_thread()
+    config = spec.config
+    started_s = time.perf_counter()
+    with _simulator(config) as simulator:
+        session = Session(config, simulator.calibration)
+        folder = runfolder.create(spec.runs, config.flight.name, datetime.now())
+        folder.config.write_text(config.to_toml(), encoding="utf-8")
+        header = log_header(config, simulator.calibration, session, "sim", SIM_EPOCH_NS)
+        with FlightLogWriter(folder.log, header) as log:
+            interrupted = _fly(session, simulator, log, on_progress)
+    figures = {
+        "seed": config.flight.seed,
+        **session.score.to_dict(),
+        "interrupted": interrupted,
+        "wall_s": round(time.perf_counter() - started_s, 2),
+        "run": str(folder.path),
+    }
+    return finish(folder, session, figures)
+
+
+def finish(folder: RunFolder, session: Session, figures: dict[str, Any]) -> RunResult:
+    """Write model and result into the run folder."""
+    if session.model is not None:
+        folder.model.write_bytes(session.model.onnx)
+    timing = _timing(session)
+    folder.write_result({**figures, "timing": timing})
+    return RunResult(figures, timing, folder)
+
+
+def log_header(
+    config: Config, calibration: StereoCalibration, session: Session, source: str, utc_ns: int
+) -> LogHeader:
+    """Return the first record of a flight's log."""
+    return LogHeader(
+        format_version=FORMAT_VERSION,
+        software=__version__,
+        config_toml=config.to_toml(),
+        seed=config.flight.seed,
+        utc_offset_ns=utc_ns,
+        calibration=calibration,
+        pilot_state=session.state.to_json(),
+        source=source,
+        extra={},
+    )
+
+
+def _simulator(config: Config) -> RoomSimulator:
+    camera = RoomSimulator.calibration_from(config.sim.camera)
+    meter = DistanceMeter(camera.left, config.pilot.grid_spec, config.pilot.corridor_spec)
+    return RoomSimulator(config.sim, meter, seed=config.flight.seed, tick_hz=config.pilot.tick_hz)
+
+
+def _fly(
+    session: Session,
+    simulator: RoomSimulator,
+    log: FlightLogWriter,
+    on_progress: OnProgress | None,
+) -> bool:
+    """Fly to the end; return whether it was interrupted before."""
+    ticks = round(session.config.flight.duration_s * session.config.pilot.tick_hz)
+    output = simulator.reset()
+    seq = 0
+    try:
+        for seq in range(ticks + 1):
+            command = _tick(session, log, output, seq)
+            if on_progress is not None and seq % round(session.config.pilot.tick_hz) == 0:
+                on_progress(_progress(session, output))
+            if seq == ticks or (output.vehicle.landed and session.state.mode is Mode.LAND):
+                break
+            output = simulator.step(command)
+    except KeyboardInterrupt:
+        _end(session, log, output, "interrupted")
+        return True
+    _end(session, log, output, "landed" if seq < ticks else "time is over")
+    return False
+
+
+def _tick(session: Session, log: FlightLogWriter, output: SimOutput, seq: int) -> VelocityCommand:
+    stamp_ns = output.vehicle.stamp_ns
+    for event in output.events:
+        session.event(log, event.stamp_ns, event.kind, event.detail, event.position_m)
+    tick = Tick(seq, stamp_ns, True, True, output.frame, output.vehicle)
+    decision = session.tick(log, tick, output.truth, output.clean)
+    return decision.command if decision.valid else stop_command(seq, stamp_ns)
+
+
+def _end(session: Session, log: FlightLogWriter, output: SimOutput, why: str) -> None:
+    session.event(log, output.vehicle.stamp_ns, "end", why)
+
+
+def _progress(session: Session, output: SimOutput) -> Progress:
+    return Progress(
+        flown_s=s_from_ns(output.vehicle.stamp_ns),
+        duration_s=session.config.flight.duration_s,
+        mode=session.state.mode,
+        trusted=session.state.trust.report.held,
+        collisions=sum(session.score.collisions.values()),
+    )
+
+
+def _timing(session: Session) -> dict[str, Any]:
+    """Return the median and 99th percentile per stage, ms, and the share of each."""
+    seconds = session.perception.times.seconds
+    total = sum(sum(values) for values in seconds.values()) or 1.0
+    return {
+        stage: {
+            "p50_ms": _percentile_ms(values, 0.5),
+            "p99_ms": _percentile_ms(values, 0.99),
+            "share": round(sum(values) / total, 4),
+            "n": len(values),
+        }
+        for stage, values in seconds.items()
+    }
+
+
+def _percentile_ms(values: list[float], q: float) -> float:
+    return round(1e3 * sorted(values)[min(len(values) - 1, int(q * len(values)))], 4)

@@ -1,0 +1,146 @@
+"""One flight's pilot, learner, log and score, and what happens between them at one tick.
+
+    tick ─► perceive ─► decide ─► command
+               │            └─► log, score
+               └─► label ─► learn ─► model version ─► the next tick
+
+The frame is tested before it is learned from, and a new version flies from the next tick on. A
+simulated flight and a replayed data set run through the same session.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from drone import topics
+from drone.config import Config
+from drone.flightlog import FlightLogWriter
+from drone.geometry import StereoCalibration
+from drone.messages import (
+    Decision,
+    FlightEvent,
+    ModelVersion,
+    StereoFrame,
+    Tick,
+    Truth,
+    Vector3,
+)
+from drone.onboard.health import check_frame
+from drone.onboard.perception import Percept, Perception
+from drone.onboard.pilot import Pilot, PilotState, decide
+from drone.scoring import FlightScore
+from training.online import OnlineTrainer
+
+
+class Session:
+    """Everything of one flight but the world it flies in."""
+
+    def __init__(self, config: Config, calibration: StereoCalibration) -> None:
+        self.config = config
+        self.perception = Perception(config.pilot, calibration, time.perf_counter)
+        self.pilot = Pilot(config.pilot, self.perception)
+        self.state = PilotState()
+        self.trainer = OnlineTrainer(
+            config.learner, self.perception.spec, self.perception.meter, config.flight.seed
+        )
+        self.score = FlightScore(config.pilot.switching.stop_m)
+        self.model: ModelVersion | None = None
+        self._pending: ModelVersion | None = None
+        self._events = 0
+
+    def tick(
+        self,
+        log: FlightLogWriter,
+        tick: Tick,
+        truth: Truth | None = None,
+        clean: StereoFrame | None = None,
+    ) -> Decision:
+        """Fly and learn for one tick.
+
+        Args:
+            log: takes down what was consumed and decided.
+            tick: without a model; the session adds the one that is waiting.
+            truth: of this tick's frame, in simulation.
+            clean: this tick's frame before faults: hidden stereo, for scoring only.
+        """
+        tick = replace(tick, model=self._pending)
+        self._pending = None
+        percept = self.pilot.perceive(self.state, tick)
+        started_s = time.perf_counter()
+        before = self.state.mode
+        self.state, decision = decide(self.state, tick, percept, self.config.pilot)
+        self.perception.times.add("decide", time.perf_counter() - started_s)
+        self._account(log, tick, percept, decision)
+        if truth is not None:
+            truth = replace(truth, stereo_obstacle_m=self._hidden_m(tick, percept, clean))
+            log.write(topics.TRUTH, truth)
+        if tick.frame is not None:
+            self.score.see(percept.label, percept.estimate, truth)
+        self.score.decided(decision, self._position_m(truth), tick.frame is not None)
+        if decision.mode != before:
+            self.event(log, decision.stamp_ns, "mode", f"{decision.mode}: {decision.reason}")
+        self._learn(log, tick, percept)
+        return decision
+
+    def event(
+        self,
+        log: FlightLogWriter,
+        stamp_ns: int,
+        kind: str,
+        detail: str,
+        position_m: Vector3 | None = None,
+    ) -> None:
+        """Log an event, and count a collision."""
+        if kind == "collision":
+            self.score.collided()
+        self._events += 1
+        where = position_m or self._position_m(None)
+        log.write(topics.EVENT, FlightEvent(self._events, stamp_ns, True, kind, detail, where))
+
+    def _account(
+        self, log: FlightLogWriter, tick: Tick, percept: Percept, decision: Decision
+    ) -> None:
+        log.write_tick(tick)
+        seen = (
+            (topics.CHECK, percept.check),
+            (topics.LABEL, percept.label),
+            (topics.MONO, percept.estimate),
+        )
+        for topic, message in seen:
+            if message is not None:
+                log.write(topic, message)
+        log.write(topics.DECISION, decision)
+
+    def _hidden_m(self, tick: Tick, percept: Percept, clean: StereoFrame | None) -> float:
+        """Return what healthy stereo says of this frame."""
+        if percept.label is not None and percept.label.valid:
+            return percept.label.obstacle_m
+        if clean is None:
+            return float("nan")
+        vehicle = tick.vehicle or self.state.vehicle
+        down = self.perception.calibration.down_in_camera(vehicle.attitude if vehicle else None)
+        return self.perception.label(clean, check_frame(clean), down).obstacle_m
+
+    def _position_m(self, truth: Truth | None) -> Vector3:
+        if truth is not None:
+            return truth.position_m
+        vehicle = self.state.vehicle
+        return vehicle.position_m if vehicle is not None else (0.0, 0.0, 0.0)
+
+    def _learn(self, log: FlightLogWriter, tick: Tick, percept: Percept) -> None:
+        label = percept.label
+        if tick.frame is None or label is None or not label.valid:
+            return
+        started_s = time.perf_counter()
+        vehicle = tick.vehicle or self.state.vehicle
+        attitude = vehicle.attitude if vehicle is not None and vehicle.valid else None
+        down = self.perception.calibration.down_in_camera(attitude)
+        self.trainer.observe(tick.frame, label, down)
+        self.trainer.learn()
+        model = self.trainer.publish(tick.stamp_ns)
+        self.perception.times.add("learn", time.perf_counter() - started_s)
+        if model is not None:
+            self.model = self._pending = model
+            self.score.published(model)
+            log.write(topics.LEARNER, self.trainer.report(tick.stamp_ns))
