@@ -1,0 +1,255 @@
+"""The room as a camera and a vehicle: commands in, frames, vehicle states and truth out.
+
+In: a `VelocityCommand` per tick. Out: a `SimOutput`. One seed names everything: room, start,
+noise, where the drone is put back after a collision; the same commands then give the same outputs,
+bit for bit.
+
+```
+ command ─► Quadrotor (240 Hz) ─► contact? ─► put back at a free pose, event
+                 │ pose at camera.rate_hz
+                 ▼
+           StereoCamera ─► clean frame ─► faults ─► frame
+                 └─► true inverse depth ─► Truth
+```
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drone.clock import NS_PER_S
+from drone.config import FaultConfig, SimConfig
+from drone.errors import WorkFailedError
+from drone.geometry import DistanceMeter, StereoCalibration, grid_from_dense
+from drone.messages import FlightEvent, StereoFrame, Truth, VehicleState, VelocityCommand
+from drone.sim import faults
+from drone.sim.cameras import StereoCamera, calibration_of
+from drone.sim.room import Room, room_from_seed
+from drone.sim.vehicle import Kinematics, Quadrotor
+from drone.sim.world import World
+
+_LANDING_MPS = 0.02
+"""A command that sinks at least so fast means to land once the floor is reached."""
+_RESTING_MPS = 0.05
+_NOISE, _START, _RESPAWN = 2, 3, 4
+"""Random streams; the room's is 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SimOutput:
+    """Everything since the previous step.
+
+    Attributes:
+        frame: what arrives after faults; None between frames and where the pair is dropped.
+        clean: the same before faults, for scoring only.
+        true_inverse_depth: (H, W) float32, 1/m, left eye; None between frames.
+        vehicle: every tick; the true motion in the room, NED.
+        truth: with every clean frame; `stereo_obstacle_m` is NaN, for the flight to fill in.
+        events: `collision`, `fault`, `landed`.
+    """
+
+    frame: StereoFrame | None
+    clean: StereoFrame | None
+    true_inverse_depth: NDArray[np.float32] | None
+    vehicle: VehicleState
+    truth: Truth | None
+    events: tuple[FlightEvent, ...]
+
+
+class RoomSimulator:
+    """One drone in one room."""
+
+    def __init__(
+        self, config: SimConfig, meter: DistanceMeter, *, seed: int, tick_hz: float
+    ) -> None:
+        """Build the room and the drone; `reset` starts the flight.
+
+        Args:
+            config: the simulator's.
+            meter: measures the true obstacle distance, for this camera.
+            seed: names the room and all that is random.
+            tick_hz: rate of `step`; divides `physics_hz`, is a multiple of `camera.rate_hz`.
+
+        Raises:
+            UserError: the obstacles do not fit into the room.
+            WorkFailedError: PyBullet does not start.
+            ValueError: rates that do not divide, or a meter for another camera.
+        """
+        if meter.camera != calibration_of(config.camera).left:
+            raise ValueError(f"the meter is for another camera: {meter.camera}")
+        self.room: Room = room_from_seed(config.room, seed)
+        self._config = config
+        self._meter = meter
+        self._seed = seed
+        self._tick_hz = tick_hz
+        self._substeps = _whole(config.physics_hz / tick_hz, "physics_hz / tick_hz")
+        self._ticks_per_frame = _whole(tick_hz / config.camera.rate_hz, "tick_hz / camera.rate_hz")
+        self._world = World(self.room)
+        try:
+            self._vehicle = Quadrotor(self._world, config.vehicle, config.physics_hz)
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def calibration(self) -> StereoCalibration:
+        """Of the stereo pair."""
+        return self._camera.calibration
+
+    def reset(self) -> SimOutput:
+        """Start the flight (again): hovering at the start pose, stamp 0, first frame taken."""
+        self._start()
+        return self._sense([])
+
+    def step(self, command: VelocityCommand) -> SimOutput:
+        """Advance one tick under a command, then sense. An invalid command means hover.
+
+        Raises:
+            ValueError: the command is not finite.
+            WorkFailedError: physics diverged.
+        """
+        command = _checked(command)
+        self._tick += 1
+        events: list[FlightEvent] = []
+        for _ in range(self._substeps):
+            self._advance(command, events)
+        return self._sense(events)
+
+    def close(self) -> None:
+        """End the physics client; a second call does nothing."""
+        self._world.close()
+
+    def __enter__(self) -> RoomSimulator:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        noise, start, self._respawn = (
+            np.random.default_rng([self._seed, stream]) for stream in (_NOISE, _START, _RESPAWN)
+        )
+        self._camera = StereoCamera(self._world, self._config.camera, noise)
+        self._vehicle.put(self.room.free_pose(start), self._config.height_m)
+        self._tick = self._frames = self._collisions = self._events = 0
+        self._in_contact = self._landed = False
+        self._delivered = faults.Delivered()
+        self._faulty: tuple[FaultConfig, ...] = ()
+
+    @property
+    def _stamp_ns(self) -> int:
+        return round(self._tick * NS_PER_S / self._tick_hz)
+
+    def _advance(self, command: VelocityCommand, events: list[FlightEvent]) -> None:
+        """One physics step, and what contact means."""
+        sinking = command.down_mps >= _LANDING_MPS
+        if not self._vehicle.motors_on and command.down_mps <= -_LANDING_MPS:
+            self._landed = False
+            self._vehicle.start_motors()
+        touch = self._vehicle.step(command)
+        if touch.floor and sinking:
+            self._vehicle.stop_motors()
+        on_the_ground = not self._vehicle.motors_on or command.down_mps <= -_LANDING_MPS
+        hit = touch.other and self._vehicle.motors_on
+        if hit or (touch.floor and not on_the_ground):
+            self._collide(events)
+
+    def _collide(self, events: list[FlightEvent]) -> None:
+        """Count an episode of contact, and put the drone back at a free pose, which ends it."""
+        self._collisions += 1
+        self._in_contact = True
+        where = self._vehicle.kinematics()
+        events.append(self._event("collision", f"number {self._collisions}", where))
+        self._vehicle.put(self.room.free_pose(self._respawn), self._config.height_m)
+
+    def _sense(self, events: list[FlightEvent]) -> SimOutput:
+        motion = self._vehicle.kinematics()
+        if not motion.finite:
+            raise WorkFailedError(f"physics diverged at {self._stamp_ns / NS_PER_S:.2f} s")
+        events += self._landing(motion) + self._fault_changes(motion)
+        vehicle = VehicleState(
+            seq=self._tick,
+            stamp_ns=self._stamp_ns,
+            valid=True,
+            position_m=motion.position_m,
+            velocity_mps=motion.velocity_mps,
+            attitude=motion.attitude,
+            rates_radps=motion.rates_radps,
+            landed=self._landed,
+        )
+        if self._tick % self._ticks_per_frame:
+            return SimOutput(None, None, None, vehicle, None, tuple(events))
+        return self._look(motion, vehicle, events)
+
+    def _look(
+        self, motion: Kinematics, vehicle: VehicleState, events: list[FlightEvent]
+    ) -> SimOutput:
+        """Take a picture and measure the truth."""
+        shot = self._camera.capture(motion.position_m, motion.attitude)
+        clean = StereoFrame(self._frames, self._stamp_ns, True, shot.left, shot.right)
+        self._delivered, frame = faults.apply(self._config.faults, self._delivered, clean)
+        truth = self._truth(motion, shot.inverse_depth)
+        self._frames += 1
+        self._in_contact = False
+        return SimOutput(frame, clean, shot.inverse_depth, vehicle, truth, tuple(events))
+
+    def _truth(self, motion: Kinematics, inverse_depth: NDArray[np.float32]) -> Truth:
+        cells = grid_from_dense(inverse_depth, self._meter.grid)
+        down = self.calibration.down_in_camera(motion.attitude)
+        return Truth(
+            seq=self._frames,
+            stamp_ns=self._stamp_ns,
+            valid=True,
+            position_m=motion.position_m,
+            velocity_mps=motion.velocity_mps,
+            attitude=motion.attitude,
+            obstacle_m=self._meter.obstacle_m(cells, down),
+            stereo_obstacle_m=math.nan,
+            in_contact=self._in_contact,
+            collisions=self._collisions,
+        )
+
+    def _landing(self, motion: Kinematics) -> list[FlightEvent]:
+        resting = math.hypot(*motion.velocity_mps) < _RESTING_MPS
+        if self._landed or self._vehicle.motors_on or not resting:
+            return []
+        self._landed = True
+        return [self._event("landed", "at rest on the floor", motion)]
+
+    def _fault_changes(self, motion: Kinematics) -> list[FlightEvent]:
+        before, now = self._faulty, faults.active(self._config.faults, self._stamp_ns)
+        self._faulty = now
+        changes = [(f, "begins") for f in now if f not in before]
+        changes += [(f, "ends") for f in before if f not in now]
+        return [self._event("fault", f"{f.kind} {f.eye} {what}", motion) for f, what in changes]
+
+    def _event(self, kind: str, detail: str, motion: Kinematics) -> FlightEvent:
+        self._events += 1
+        return FlightEvent(self._events - 1, self._stamp_ns, True, kind, detail, motion.position_m)
+
+
+def _whole(ratio: float, name: str) -> int:
+    if not math.isclose(ratio, round(ratio)) or round(ratio) < 1:
+        raise ValueError(f"{name} = {ratio:g} must be a whole number")
+    return round(ratio)
+
+
+def _checked(command: VelocityCommand) -> VelocityCommand:
+    """Return the command, or hover for an invalid one."""
+    if not command.valid:
+        return VelocityCommand(command.seq, command.stamp_ns, True, 0.0, 0.0, 0.0, 0.0)
+    speeds = (command.forward_mps, command.right_mps, command.down_mps, command.yaw_rate_radps)
+    if not all(map(math.isfinite, speeds)):
+        raise ValueError(f"command not finite: {command}")
+    return command

@@ -1,0 +1,192 @@
+"""The PyBullet scene of one room: what collides, and what the cameras see.
+
+In: a `Room`. Out: a physics client with the room's bodies, and pictures of it. PyBullet's world
+frame *is* our NED room frame (gravity along +z), so nothing is ever converted. Every call names its
+client: several worlds live in one process.
+
+Measured of TinyRenderer (and held by `tests/sim/test_world.py`): a triangle is drawn only from the
+side on which its corners run counter-clockwise; texture rows count from the bottom up; a body
+without a visual shape is drawn as what it collides with.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pybullet
+from numpy.typing import NDArray
+
+from drone.errors import WorkFailedError
+from drone.messages import Vector3
+from drone.sim.room import Room
+from drone.sim.scene import Part, Quad, parts
+from drone.sim.textures import Rgb
+
+GRAVITY_MPS2 = 9.81
+_AMBIENT, _DIFFUSE = 0.70, 0.40
+"""Share of the light from everywhere, and from `Room.light`. No highlights: they would sit at
+different places for the two eyes."""
+
+
+class Picture(NamedTuple):
+    """What TinyRenderer draws.
+
+    Attributes:
+        rgba: (H, W, 4) uint8.
+        z_buffer: (H, W) float32 in 0-1, not a depth (`drone.sim.cameras.inverse_depth`).
+    """
+
+    rgba: NDArray[np.uint8]
+    z_buffer: NDArray[np.float32]
+
+
+class World:
+    """One room in a physics client of its own.
+
+    Attributes:
+        room: what it was built from.
+        client: PyBullet's physicsClientId.
+        floor: PyBullet's body id of the floor.
+    """
+
+    def __init__(self, room: Room, *, ceiling: bool = True, tops: bool = False) -> None:
+        """Build the scene.
+
+        Args:
+            room: what to build.
+            ceiling: draw the ceiling (it always collides).
+            tops: draw also the tops of obstacles above the flying height.
+
+        Raises:
+            WorkFailedError: PyBullet starts no further physics server.
+        """
+        self.room = room
+        self.client: int = pybullet.connect(pybullet.DIRECT)
+        if self.client < 0:
+            raise WorkFailedError("PyBullet could not start another physics server")
+        try:
+            self.floor = self._build(parts(room, ceiling=ceiling, tops=tops))
+        except BaseException:
+            self.close()
+            raise
+
+    def render(self, view: list[float], projection: list[float], size: tuple[int, int]) -> Picture:
+        """Draw the room.
+
+        Args:
+            view: 16 numbers, OpenGL's view matrix, column by column.
+            projection: 16 numbers, OpenGL's projection matrix, column by column.
+            size: width and height, px.
+        """
+        width, height, rgba, z_buffer, _ = pybullet.getCameraImage(
+            *size,
+            view,
+            projection,
+            lightDirection=self.room.light,
+            lightAmbientCoeff=_AMBIENT,
+            lightDiffuseCoeff=_DIFFUSE,
+            lightSpecularCoeff=0.0,
+            shadow=0,
+            flags=pybullet.ER_NO_SEGMENTATION_MASK,
+            renderer=pybullet.ER_TINY_RENDERER,
+            physicsClientId=self.client,
+        )
+        # Without NumPy support compiled in, PyBullet answers with tuples.
+        return Picture(
+            np.asarray(rgba, np.uint8).reshape(height, width, 4),
+            np.asarray(z_buffer, np.float32).reshape(height, width),
+        )
+
+    def invisible(self) -> int:
+        """Return a visual shape of no extent, for a body that must not be seen."""
+        return int(
+            pybullet.createVisualShape(
+                pybullet.GEOM_MESH,
+                vertices=[(0.0, 0.0, 0.0)] * 3,
+                indices=[0, 1, 2],
+                uvs=[(0.0, 0.0)] * 3,
+                normals=[(0.0, 0.0, 1.0)] * 3,
+                physicsClientId=self.client,
+            )
+        )
+
+    def close(self) -> None:
+        """End the physics client; a second call does nothing."""
+        if self.client >= 0:
+            pybullet.disconnect(physicsClientId=self.client)
+            self.client = -1
+
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _build(self, room_parts: tuple[Part, ...]) -> int:
+        """Create all parts and return the floor's body."""
+        pybullet.setGravity(0, 0, GRAVITY_MPS2, physicsClientId=self.client)
+        # Textures are read when they are loaded: the files need not outlive this block.
+        with tempfile.TemporaryDirectory(prefix="drone-textures-") as folder:
+            bodies = [
+                self._create(part, Path(folder) / f"{number}.png")
+                for number, part in enumerate(room_parts)
+            ]
+        return bodies[0]
+
+    def _create(self, part: Part, file: Path) -> int:
+        """Create one part. Its body sits at the origin: box and quads are given in the room."""
+        box = part.box
+        shape = pybullet.createCollisionShape(
+            pybullet.GEOM_BOX,
+            halfExtents=box.half_m,
+            collisionFramePosition=box.middle_m,
+            collisionFrameOrientation=(0, 0, math.sin(box.yaw_rad / 2), math.cos(box.yaw_rad / 2)),
+            physicsClientId=self.client,
+        )
+        visual = self._mesh(part.quads) if part.quads else self.invisible()
+        body = pybullet.createMultiBody(0.0, shape, visual, physicsClientId=self.client)
+        if part.quads:
+            texture = self._texture(file, part.picture)
+            pybullet.changeVisualShape(
+                body, -1, textureUniqueId=texture, physicsClientId=self.client
+            )
+        return int(body)
+
+    def _mesh(self, quads: tuple[Quad, ...]) -> int:
+        vertices: list[Vector3] = []
+        uvs: list[tuple[float, float]] = []
+        normals: list[Vector3] = []
+        indices: list[int] = []
+        for quad in quads:
+            k, top = len(vertices), quad.top
+            vertices += quad.corners
+            uvs += [(quad.left, 0.0), (quad.right, 0.0), (quad.right, top), (quad.left, top)]
+            normals += [quad.normal] * 4
+            indices += [k, k + 1, k + 2, k, k + 2, k + 3]
+        return int(
+            pybullet.createVisualShape(
+                pybullet.GEOM_MESH,
+                vertices=vertices,
+                indices=indices,
+                uvs=uvs,
+                normals=normals,
+                rgbaColor=(1.0, 1.0, 1.0, 1.0),
+                physicsClientId=self.client,
+            )
+        )
+
+    def _texture(self, file: Path, picture: Rgb) -> int:
+        if not cv2.imwrite(str(file), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
+            raise WorkFailedError(f"the texture {file} could not be written")
+        return int(pybullet.loadTexture(str(file), physicsClientId=self.client))
