@@ -1,0 +1,18 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real stereo data: DRONE_DATA, or shared/data beside the project."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("DRONE_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip("no real stereo data: set DRONE_DATA to its folder")
+    return folder
