@@ -1,83 +1,29 @@
-"""Dataclasses to protobuf and back: in comes a message class, out come its schema and its bytes.
+"""Messages to bytes and back, exact to the bit; `drone.protoschema` makes the schema.
 
-The schema is made from the dataclass itself, so that no .proto file can fall behind: package
-`drone`, message name = class name, field numbers by order of declaration. Every single value has
-explicit presence, so that a field an older log lacks differs from one that is 0. Round trips are
-exact to the bit: integers are int64, floats double, a `FloatGrid` packed float32.
-
-Evolution: append fields with a default. A field that a newer writer added is ignored, one that an
-older writer lacked takes its default. An empty tuple and a missing one are the same on the wire.
+In comes a message dataclass, out come protobuf bytes, and the same back. Evolution: append fields
+with a default. A field that a newer writer added is ignored, one that an older writer lacked takes
+its default. An empty tuple and a missing one are the same on the wire.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
-import re
-import types
 import typing
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-PACKAGE = "drone"
+from drone.protoschema import Field, fields_of, proto_class, schema
 
-_Proto = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {
-    int: _Proto.TYPE_INT64,
-    float: _Proto.TYPE_DOUBLE,
-    bool: _Proto.TYPE_BOOL,
-    str: _Proto.TYPE_STRING,
-    bytes: _Proto.TYPE_BYTES,
-}
-_GRID = "Grid"
+__all__ = ["CodecError", "decode", "encode", "schema"]
+
 _GRID_DATA_TAG = b"\x1a"
-_MESSAGE_PATH = descriptor_pb2.FileDescriptorProto.MESSAGE_TYPE_FIELD_NUMBER
-_FIELD_PATH = descriptor_pb2.DescriptorProto.FIELD_FIELD_NUMBER
 
 Message = TypeVar("Message")
 
 
 class CodecError(ValueError):
     """A message does not fit its class, or bytes do not fit the message; names the field."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """How one field of a dataclass is written and read.
-
-    Attributes:
-        wire: the protobuf type.
-        of: dataclass or `np.ndarray` of a sub-message, enum of a string, None otherwise.
-        optional: None is a value, written as absence.
-        repeated: a tuple.
-        length: of a tuple of fixed length.
-        default: makes the value of a missing field; None where there is no default.
-    """
-
-    name: str
-    wire: _Proto.Type.ValueType
-    of: type | None
-    optional: bool
-    repeated: bool
-    length: int | None
-    default: Callable[[], Any] | None
-
-    @property
-    def is_message(self) -> bool:
-        return self.wire == _Proto.TYPE_MESSAGE
-
-    @property
-    def type_name(self) -> str:
-        """The name of the sub-message."""
-        assert self.of is not None
-        return _GRID if self.of is np.ndarray else self.of.__name__
 
 
 def encode(message: Any) -> bytes:
@@ -87,8 +33,11 @@ def encode(message: Any) -> bytes:
         CodecError: a value does not fit its field.
     """
     cls: type = type(message)
-    proto = _proto_class(cls)()
-    _fill(proto, message, cls)
+    proto = proto_class(cls)()
+    try:
+        _fill(proto, message, cls)
+    except CodecError as error:
+        raise CodecError(f"{cls.__name__}.{error}") from error
     data: bytes = proto.SerializeToString()
     return data
 
@@ -100,69 +49,39 @@ def decode(cls: type[Message], data: bytes) -> Message:
         CodecError: not protobuf, or a field without default is missing or has a foreign value.
     """
     try:
-        proto = _proto_class(typing.cast(type, cls)).FromString(data)
+        proto = proto_class(typing.cast(type, cls)).FromString(data)
     except DecodeError as error:
         raise CodecError(f"{cls.__name__}: not a protobuf message: {error}") from None
-    return typing.cast(Message, _read(proto, cls))
-
-
-@cache
-def schema(cls: type) -> tuple[str, bytes]:
-    """Return the full name and the serialized FileDescriptorSet of a message class.
-
-    Raises:
-        TypeError: a field has a type that has no protobuf counterpart here.
-    """
-    files = descriptor_pb2.FileDescriptorSet(file=[_file(cls)])
-    return f"{PACKAGE}.{cls.__name__}", files.SerializeToString()
-
-
-def attribute_docs(cls: type) -> dict[str, str]:
-    """Return what the `Attributes:` section of a class's docstring says, by field."""
-    _, _, section = (inspect.getdoc(cls) or "").partition("Attributes:\n")
-    entries = re.findall(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", section, re.MULTILINE)
-    return {name: re.sub(r"\s+", " ", text) for name, text in entries}
-
-
-def field_types(cls: type) -> dict[str, str]:
-    """Return each field's type as it would stand in a .proto file, for the documentation."""
-    return {field.name: _type_text(field) for field in _fields(cls)}
-
-
-def _type_text(field: _Field) -> str:
-    if field.is_message:
-        base = field.type_name
-    else:
-        base = _Proto.Type.Name(field.wire).removeprefix("TYPE_").lower()
-    if field.repeated:
-        return f"repeated {base}" + (f" ({field.length})" if field.length else "")
-    return f"optional {base}" if field.optional else base
+    try:
+        return typing.cast(Message, _read(proto, cls))
+    except CodecError as error:
+        raise CodecError(f"{cls.__name__}.{error}") from error
 
 
 # Writing and reading, driven by the fields
 
 
 def _fill(proto: Any, message: Any, cls: type) -> None:
-    field = None
+    name = ""
     try:
-        for field in _fields(cls):
-            value = getattr(message, field.name)
+        for field in fields_of(cls):
+            name = field.name
+            value = getattr(message, name)
             if field.is_message or field.repeated:
                 _fill_composite(proto, field, value)
             elif value is not None or not field.optional:
-                setattr(proto, field.name, value)
-    except CodecError:
-        raise
+                setattr(proto, name, value)
+    except CodecError as error:
+        raise CodecError(f"{name}.{error}") from None
     except (AttributeError, TypeError, ValueError) as error:
-        name = field.name if field else "?"
-        raise CodecError(f"{cls.__name__}.{name}: {error}") from error
+        raise CodecError(f"{name}: {error}") from error
 
 
-def _fill_composite(proto: Any, field: _Field, value: Any) -> None:
+def _fill_composite(proto: Any, field: Field, value: Any) -> None:
     if value is None and field.optional:
         return
     if field.length is not None and len(value) != field.length:
-        raise CodecError(f"{field.name}: expected {field.length} values, found {len(value)}")
+        raise ValueError(f"expected {field.length} values, found {len(value)}")
     slot = getattr(proto, field.name)
     if not field.is_message:
         slot.extend(value)
@@ -174,7 +93,7 @@ def _fill_composite(proto: Any, field: _Field, value: Any) -> None:
         _fill_message(slot, field, value)
 
 
-def _fill_message(proto: Any, field: _Field, value: Any) -> None:
+def _fill_message(proto: Any, field: Field, value: Any) -> None:
     assert field.of is not None
     if field.of is np.ndarray:
         _fill_grid(proto, value)
@@ -185,7 +104,7 @@ def _fill_message(proto: Any, field: _Field, value: Any) -> None:
 def _fill_grid(proto: Any, grid: Any) -> None:
     """Write the cells as the packed bytes that they are: fast, and no bit of a NaN changes."""
     if not isinstance(grid, np.ndarray) or grid.dtype != np.float32 or grid.ndim != 2:
-        raise CodecError("expected a (rows, cols) float32 array")
+        raise TypeError("expected a (rows, cols) float32 array")
     rows, cols = grid.shape
     data = grid.astype("<f4", copy=False).tobytes()
     proto.MergeFromString(_GRID_DATA_TAG + _varint(len(data)) + data)
@@ -201,13 +120,10 @@ def _varint(number: int) -> bytes:
 
 
 def _read(proto: Any, cls: type) -> Any:
-    try:
-        return cls(*[_read_field(proto, field) for field in _fields(cls)])
-    except CodecError as error:
-        raise CodecError(f"{cls.__name__}.{error}") from None
+    return cls(*[_read_field(proto, field) for field in fields_of(cls)])
 
 
-def _read_field(proto: Any, field: _Field) -> Any:
+def _read_field(proto: Any, field: Field) -> Any:
     if field.repeated:
         return _read_tuple(proto, field)
     if not proto.HasField(field.name):
@@ -218,7 +134,7 @@ def _read_field(proto: Any, field: _Field) -> Any:
     return value if field.of is None else _read_item(value, field)
 
 
-def _read_tuple(proto: Any, field: _Field) -> tuple[Any, ...]:
+def _read_tuple(proto: Any, field: Field) -> tuple[Any, ...]:
     values = getattr(proto, field.name)
     if field.length is not None and len(values) != field.length:
         if values or field.default is None:
@@ -229,12 +145,15 @@ def _read_tuple(proto: Any, field: _Field) -> tuple[Any, ...]:
     return tuple(_read_item(value, field) for value in values)
 
 
-def _read_item(value: Any, field: _Field) -> Any:
+def _read_item(value: Any, field: Field) -> Any:
     assert field.of is not None
     if field.of is np.ndarray:
         return _read_grid(value, field)
     if field.is_message:
-        return _read(value, field.of)
+        try:
+            return _read(value, field.of)
+        except CodecError as error:
+            raise CodecError(f"{field.name}.{error}") from None
     try:
         return field.of(value)
     except ValueError:
@@ -242,157 +161,10 @@ def _read_item(value: Any, field: _Field) -> Any:
         raise CodecError(f"{field.name}: {value!r} is none of {known}") from None
 
 
-def _read_grid(proto: Any, field: _Field) -> Any:
+def _read_grid(proto: Any, field: Field) -> Any:
     rows, cols = proto.rows, proto.cols
     if len(proto.data) != rows * cols:
         raise CodecError(f"{field.name}: {len(proto.data)} values for {rows} x {cols} cells")
     proto.DiscardUnknownFields()
     data = proto.SerializeToString()[-4 * rows * cols :] if rows * cols else b""
     return np.frombuffer(bytearray(data), "<f4").reshape(rows, cols).astype(np.float32, copy=False)
-
-
-# From a dataclass to its fields
-
-
-@cache
-def _fields(cls: type) -> tuple[_Field, ...]:
-    if not dataclasses.is_dataclass(cls):
-        raise TypeError(f"{cls.__name__} is not a dataclass")
-    hints = typing.get_type_hints(cls)
-    return tuple(_field(cls, f, hints[f.name]) for f in dataclasses.fields(cls))
-
-
-def _field(cls: type, field: dataclasses.Field[Any], hint: Any) -> _Field:
-    where = f"{cls.__name__}.{field.name}"
-    item, optional = _without_none(hint)
-    repeated, length = False, None
-    if typing.get_origin(item) is tuple:
-        repeated, (item, length) = True, _tuple_item(item, where)
-        if optional:
-            raise TypeError(f"{where}: None and an empty tuple are the same on the wire")
-    wire, of = _wire_type(item, where)
-    default = _default(field)
-    if optional and default is None:
-        default = _none
-    result = _Field(field.name, wire, of, optional, repeated, length, default)
-    _check_default(result, where)
-    return result
-
-
-def _none() -> None:
-    return None
-
-
-def _without_none(hint: Any) -> tuple[Any, bool]:
-    if typing.get_origin(hint) not in (types.UnionType, typing.Union):
-        return hint, False
-    rest = [arm for arm in typing.get_args(hint) if arm is not type(None)]
-    return (rest[0], True) if len(rest) == 1 else (hint, False)
-
-
-def _tuple_item(hint: Any, where: str) -> tuple[Any, int | None]:
-    items = typing.get_args(hint)
-    if len(items) == 2 and items[1] is Ellipsis:
-        return items[0], None
-    if not items or any(item is not items[0] for item in items):
-        raise TypeError(f"{where}: a tuple must hold one type, not {hint}")
-    return items[0], len(items)
-
-
-def _wire_type(hint: Any, where: str) -> tuple[_Proto.Type.ValueType, type | None]:
-    if hint in _SCALARS:
-        return _SCALARS[hint], None
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return _Proto.TYPE_STRING, hint
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return _Proto.TYPE_MESSAGE, hint
-    if typing.get_origin(hint) is np.ndarray and "float32" in str(hint):
-        return _Proto.TYPE_MESSAGE, np.ndarray
-    raise TypeError(f"{where}: {hint} has no protobuf counterpart here")
-
-
-def _default(field: dataclasses.Field[Any]) -> Callable[[], Any] | None:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory
-    if field.default is not dataclasses.MISSING:
-        value = field.default
-        return lambda: value
-    return None
-
-
-def _check_default(field: _Field, where: str) -> None:
-    """Refuse a default that absence on the wire could not tell from None or from ()."""
-    if field.default is None:
-        return
-    if field.optional and field.default() is not None:
-        raise TypeError(f"{where}: the default of an optional field must be None")
-    if field.repeated and field.length is None and field.default() != ():
-        raise TypeError(f"{where}: the default of a tuple must be empty")
-
-
-# From the fields to descriptors
-
-
-@cache
-def _proto_class(cls: type) -> Any:
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(_file(cls))
-    descriptor = pool.FindMessageTypeByName(f"{PACKAGE}.{cls.__name__}")
-    return message_factory.GetMessageClass(descriptor)
-
-
-def _file(cls: type) -> descriptor_pb2.FileDescriptorProto:
-    """Describe a class and all that it holds in one file of its own."""
-    file = descriptor_pb2.FileDescriptorProto(
-        name=f"{PACKAGE}/{cls.__name__}.proto", package=PACKAGE, syntax="proto3"
-    )
-    for index, part in enumerate(dict.fromkeys(_parts(cls))):
-        if part is np.ndarray:
-            _describe_grid(file.message_type.add(name=_GRID))
-        else:
-            _describe(file.message_type.add(name=part.__name__), part)
-            _comment(file.source_code_info, index, part)
-    return file
-
-
-def _parts(cls: type) -> Iterator[type]:
-    yield cls
-    for field in _fields(cls) if cls is not np.ndarray else ():
-        if field.is_message and field.of is not None:
-            yield from _parts(field.of)
-
-
-def _describe(message: descriptor_pb2.DescriptorProto, cls: type) -> None:
-    for number, field in enumerate(_fields(cls), start=1):
-        proto = message.field.add(name=field.name, number=number, type=field.wire)
-        if field.is_message:
-            proto.type_name = f".{PACKAGE}.{field.type_name}"
-        if field.repeated:
-            proto.label = _Proto.LABEL_REPEATED
-            continue
-        proto.label = _Proto.LABEL_OPTIONAL
-        if not field.is_message:  # a sub-message has presence by itself
-            proto.proto3_optional = True
-            proto.oneof_index = len(message.oneof_decl)
-            message.oneof_decl.add(name=f"_{field.name}")
-
-
-def _describe_grid(message: descriptor_pb2.DescriptorProto) -> None:
-    for number, name in enumerate(("rows", "cols"), start=1):
-        message.field.add(
-            name=name, number=number, type=_Proto.TYPE_UINT32, label=_Proto.LABEL_OPTIONAL
-        )
-    message.field.add(name="data", number=3, type=_Proto.TYPE_FLOAT, label=_Proto.LABEL_REPEATED)
-
-
-def _comment(info: descriptor_pb2.SourceCodeInfo, index: int, cls: type) -> None:
-    """Carry the docstrings into the schema, for the tools that show them."""
-    summary = (inspect.getdoc(cls) or "").partition("\n")[0]
-    path = [_MESSAGE_PATH, index]
-    info.location.add(path=path, span=[0, 0, 0], leading_comments=f" {summary}\n")
-    docs = attribute_docs(cls)
-    for number, field in enumerate(_fields(cls)):
-        if field.name in docs:
-            text = f" {docs[field.name]}\n"
-            place = [*path, _FIELD_PATH, number]
-            info.location.add(path=place, span=[0, 0, 0], leading_comments=text)
