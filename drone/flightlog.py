@@ -26,7 +26,7 @@ from foxglove.mcap import MCAPWriteOptions
 from mcap.records import Channel, Message
 
 from drone import codec, topics
-from drone.clock import s_from_ns
+from drone.clock import NS_PER_S, s_from_ns
 from drone.errors import UserError
 from drone.logformat import (
     FORMAT_VERSION,
@@ -45,6 +45,8 @@ from drone.viewermessages import camera_calibrations, image_from_raw, pose_in_fr
 __all__ = ["FORMAT_VERSION", "FlightLog", "FlightLogWriter", "LogHeader"]
 
 _CHUNK_BYTES = 256 * 1024
+_MAX_TIME_NS = 2**32 * NS_PER_S
+"""Foxglove's timestamps hold unsigned 32-bit seconds."""
 _IMAGES = (topics.LEFT_IMAGE, topics.RIGHT_IMAGE)
 _TOPIC_OF = {topic.name: topic for topic in topics.TOPICS}
 _INPUTS = frozenset(t.name for t in topics.TOPICS if t.consumed) | frozenset(_IMAGES)
@@ -180,7 +182,10 @@ class FlightLogWriter:
         return self._channels[topic.name]
 
     def _time_ns(self, stamp_ns: int) -> int:
-        return stamp_ns + self._header.utc_offset_ns
+        time_ns: int = stamp_ns + self._header.utc_offset_ns
+        if not 0 <= time_ns < _MAX_TIME_NS:
+            raise ValueError(f"stamp {stamp_ns} ns is at UTC {time_ns} ns, not in 1970 to 2106")
+        return time_ns
 
 
 def _check_class(topic: Topic, message: Any) -> None:

@@ -15,7 +15,7 @@ from typing import IO, Any
 from mcap.exceptions import McapError
 from mcap.reader import make_reader
 from mcap.records import Chunk, DataEnd, Metadata, Statistics
-from mcap.stream_reader import StreamReader, breakup_chunk
+from mcap.stream_reader import CRCValidationError, StreamReader, breakup_chunk
 
 from drone.errors import UserError, WorkFailedError
 from drone.logformat import (
@@ -136,6 +136,9 @@ def read_end(path: Path) -> tuple[Statistics | None, str | None]:
 def sound_records(path: Path) -> Iterator[Any]:
     """Yield the records in file order, those of a chunk once its checksum was verified.
 
+    The checksum over all chunks, verified at the end, notices a chunk that was skipped because its
+    own kind was altered.
+
     Raises:
         DamageError: after the last sound record, if data is lost. A damaged index loses none.
     """
@@ -155,8 +158,8 @@ def sound_records(path: Path) -> Iterator[Any]:
 
 def _stream(file: IO[bytes], size: int) -> Iterator[Any]:
     """Walk the records; no wild length can make it allocate more than the file's size."""
-    records: Iterator[Any] = StreamReader(file, emit_chunks=True, record_size_limit=size).records
-    return records
+    reader = StreamReader(file, emit_chunks=True, validate_crcs=True, record_size_limit=size)
+    return iter(reader.records)
 
 
 def _is_chunk(record: Any) -> bool:
@@ -164,6 +167,8 @@ def _is_chunk(record: Any) -> bool:
 
 
 def _loss(sound: int, size: int, error: Exception) -> str:
+    if isinstance(error, CRCValidationError) and isinstance(error.record, DataEnd):
+        return "the file was altered: messages may be missing between those that were read"
     return (
         f"sound up to byte {sound} of {size}; the {size - sound} bytes from there on are lost "
         f"({_words(error)})"
