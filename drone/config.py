@@ -278,6 +278,12 @@ class FaultConfig(_Section):
     end_s: Positive | None = None
     """Missing: for the rest of the flight."""
 
+    @model_validator(mode="after")
+    def _ends_after_start(self) -> FaultConfig:
+        if self.end_s is not None and self.end_s <= self.start_s:
+            raise ValueError(f"end_s = {self.end_s:g} must be later than start_s")
+        return self
+
 
 class SimConfig(_Section):
     """The simulator."""
