@@ -188,7 +188,7 @@ def resolve_input(argument: str) -> Input:
             return _resolve_folder(path)
         if path.is_file() and path.suffix == ".mcap":
             return Input(InputKind.LOG, path)
-        found = f"a {path.suffix or 'nameless'} file" if path.exists() else "nothing there"
+        found = _file(path)
     except (OSError, ValueError) as error:
         found = f"nothing that can be opened ({error})"
     raise UserError(f"{argument}: expected {_EXPECTED}; found {found}")
@@ -202,6 +202,12 @@ def _resolve_folder(path: Path) -> Input:
     if path.resolve().name == "mav0" and (path / "cam0").is_dir():
         return Input(InputKind.EUROC, path.resolve().parent)
     raise UserError(f"{path}: expected {_EXPECTED}; found {_content(path)}")
+
+
+def _file(path: Path) -> str:
+    if not path.exists():
+        return "nothing there"
+    return f"a {path.suffix} file" if path.suffix else "a file without a suffix"
 
 
 def _content(path: Path) -> str:
