@@ -35,6 +35,7 @@ from drone.logformat import (
     LogHeader,
     TickRecord,
     metadata_from_header,
+    record_class,
     record_of_tick,
 )
 from drone.mcapfile import DamageError, LogFile, read_end, read_header, sound_records
@@ -172,7 +173,7 @@ class FlightLogWriter:
 
     def _channel(self, topic: Topic) -> foxglove.Channel:
         if topic.name not in self._channels:
-            name, data = codec.schema(_record_class(topic))
+            name, data = codec.schema(record_class(topic))
             self._channels[topic.name] = foxglove.Channel(
                 topic.name,
                 schema=foxglove.Schema(name=name, encoding="protobuf", data=data),
@@ -192,10 +193,6 @@ def _check_class(topic: Topic, message: Any) -> None:
     if type(message) is not topic.message:
         found = type(message).__name__
         raise TypeError(f"{topic.name} takes {topic.message.__name__}, not {found}")
-
-
-def _record_class(topic: Topic) -> type:
-    return TickRecord if topic == topics.TICK else topic.message
 
 
 @dataclass(slots=True)
@@ -294,7 +291,7 @@ class FlightLog:
 
     def _decode(self, topic: Topic, data: bytes) -> Any:
         try:
-            return codec.decode(_record_class(topic), data)
+            return codec.decode(record_class(topic), data)
         except codec.CodecError as error:
             raise UserError(f"{self.path}: {topic.name}: {error}") from error
 

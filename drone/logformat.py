@@ -14,8 +14,10 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
+from drone import topics
 from drone.geometry import Intrinsics, StereoCalibration
 from drone.messages import Tick
+from drone.topics import Topic
 
 FORMAT_VERSION = 1
 """Of the log; a reader refuses a newer one. Appended fields and topics do not raise it."""
@@ -94,6 +96,11 @@ class TickRecord:
     vehicle_seq: int | None
     health_seq: tuple[int, ...]
     model_seq: int | None
+
+
+def record_class(topic: Topic) -> type:
+    """Return the class of what stands in the file on this topic: slim for ticks."""
+    return TickRecord if topic == topics.TICK else topic.message
 
 
 def record_of_tick(tick: Tick) -> TickRecord:
