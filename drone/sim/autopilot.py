@@ -22,7 +22,7 @@ from drone.messages import Vector3, VelocityCommand
 
 GRAVITY_MPS2 = 9.81
 YAW_MOMENT_M = 0.02
-"""Torque over thrust of one rotor, m: typical of 20 cm propellers."""
+"""Torque over thrust of one rotor, m: assumed, a tenth of a 20 cm propeller's diameter."""
 
 Thrusts = tuple[float, float, float, float]
 

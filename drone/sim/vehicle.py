@@ -4,10 +4,10 @@ In: a `VelocityCommand`. Out: motion, by forces and torques on a body in PyBulle
 teleported but `put`. Each motor follows its wanted thrust with a first-order lag; the air brakes
 linearly. PyBullet's own damping is off.
 
-Numbers (`drone.config.VehicleConfig`): an AR.Drone 2.0 weighs 0.38 kg with the outdoor and 0.42 kg
-with the indoor hull (Parrot), and 0.436 kg with a stereo camera of 16 g in its place; the indoor
-hull spans 0.52 m; the motors sit 0.178 m from the middle. Inertia is of the order that published
-identifications of this vehicle report (2e-3 to 3e-3 kg m^2 across, 3e-3 to 5e-3 upright).
+Numbers (`drone.config.VehicleConfig`): Parrot gives 0.38 kg with the outdoor and 0.42 kg with the
+indoor hull, which spans 0.52 m; 0.436 kg leaves 16 g for a stereo camera. Inertia, motor lag, thrust
+and drag are assumed, of the order usual for quadrotors of this size, and not identified from flights;
+the autopilot knows mass and inertia, so that its response hardly depends on them.
 """
 
 from __future__ import annotations
