@@ -261,8 +261,8 @@ class FlightLog:
         if topic == topics.TICK:
             yield from self.ticks()
             return
-        for _, message in self._records(frozenset((topic.name,))):
-            yield message
+        for _, raw in self._raw(frozenset((topic.name,))):
+            yield self._decode(topic, raw.data)
 
     def records(self) -> Iterator[tuple[Topic, Any]]:
         """Yield every message of every topic in one pass; a tick follows the inputs it consumed."""
@@ -316,8 +316,14 @@ class FlightLog:
                 raw is None or raw.log_time != frame.stamp_ns + self.header.utc_offset_ns
             ):
                 raise self._incomplete(tick)
-            eyes.append(None if raw is None else image_from_raw(raw.data))
+            eyes.append(None if raw is None else self._image(name, raw.data))
         return StereoFrame(frame.seq, frame.stamp_ns, frame.valid, eyes[0], eyes[1])
+
+    def _image(self, name: str, data: bytes) -> Image:
+        try:
+            return image_from_raw(data)
+        except ValueError as error:
+            raise UserError(f"{self.path}: {name}: {error}") from error
 
     def _incomplete(self, tick: TickRecord) -> UserError:
         return UserError(

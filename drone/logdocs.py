@@ -91,10 +91,10 @@ viewers that think of z as up. They repeat `{topics.VEHICLE.name}` and are not r
 _DAMAGE = """\
 ## Damaged logs
 
-A killed writer loses its open chunk, a second of small images, and the index; a full disk ends the log where
-it is. `FlightLog` needs no index: it reads chunk by chunk, verifies each checksum, stops at the
-first damage, and says in `damaged` up to which byte the file is sound. Most other readers need the
-index and find nothing in such a file.
+A killed writer loses its open chunk (a second of images of 128 x 96 px) and the index; a full disk
+ends the log where it is. `FlightLog` needs no index: it reads chunk by chunk, verifies each
+checksum, stops at the first damage, and says in `damaged` up to which byte the file is sound. Most
+other readers need the index and find nothing in such a file.
 """
 
 _READING = """\

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from foxglove import messages as viewer
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 
 from drone.clock import NS_PER_S
 from drone.geometry import StereoCalibration
@@ -46,9 +47,12 @@ def image_from_raw(data: bytes) -> Image:
     """Return the (H, W) uint8 image of an encoded mono8 RawImage; it may be written to.
 
     Raises:
-        ValueError: another encoding, or too few bytes.
+        ValueError: no RawImage, another encoding, or too few bytes.
     """
-    raw = _raw_image_class().FromString(data)
+    try:
+        raw = _raw_image_class().FromString(data)
+    except DecodeError as error:
+        raise ValueError(f"no RawImage: {error}") from error
     if raw.encoding != "mono8" or raw.step != raw.width:
         raise ValueError(f"an image must be mono8 without padding, not {raw.encoding!r}")
     return np.frombuffer(bytearray(raw.data), np.uint8).reshape(raw.height, raw.width)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -490,24 +490,56 @@ def test_what_is_no_log_is_said(tmp_path: Path, make: Any, match: str) -> None:
         FlightLog(make(tmp_path / "a.mcap"))
 
 
-def test_a_log_that_was_filtered_is_said(tmp_path: Path) -> None:
-    """A tool that copies only some topics leaves ticks without what they consumed."""
-    whole, path = write(tmp_path / "a.mcap", ticks(3)), tmp_path / "b.mcap"
+def copy(source: Path, target: Path, change: Callable[[str, bytes], bytes | None]) -> None:
+    """Copy a log as a foreign tool would, with messages changed or left out."""
     context = foxglove.Context()
-    with whole.open("rb") as file, foxglove.open_mcap(path, context=context) as writer:
+    channels: dict[str, foxglove.Channel] = {}
+    with source.open("rb") as file, foxglove.open_mcap(target, context=context) as writer:
         reader = make_reader(file)
         for metadata in reader.iter_metadata():
             writer.write_metadata(metadata.name, metadata.metadata)
-        for schema, channel, message in reader.iter_messages(topics=topics.TICK.name):
+        for schema, channel, message in reader.iter_messages(log_time_order=False):
             assert schema is not None
-            foxglove.Channel(
-                channel.topic,
-                schema=foxglove.Schema(name=schema.name, encoding="protobuf", data=schema.data),
-                message_encoding="protobuf",
-                context=context,
-            ).log(message.data, log_time=message.log_time)
-    with pytest.raises(UserError, match="tick 0 consumed a message that is not in the file"):
-        list(FlightLog(path).ticks())
+            if channel.topic not in channels:
+                channels[channel.topic] = foxglove.Channel(
+                    channel.topic,
+                    schema=foxglove.Schema(name=schema.name, encoding="protobuf", data=schema.data),
+                    message_encoding="protobuf",
+                    context=context,
+                )
+            data = change(channel.topic, message.data)
+            if data is not None:
+                channels[channel.topic].log(data, log_time=message.log_time)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (
+            lambda topic, data: data if topic == topics.TICK.name else None,
+            "tick 0 consumed a message that is not in the file; a log that was filtered",
+        ),
+        (
+            lambda topic, data: data if topic != topics.VEHICLE.name else None,
+            "tick 1 consumed a message that is not in the file; a log that was filtered",
+        ),
+        (lambda topic, data: data.replace(b"mono8", b"8UC10"), "left/image: .* must be mono8"),
+        (lambda topic, data: b"\xff" if "left/image" in topic else data, "no RawImage"),
+        (lambda topic, data: b"\xff" if topic == topics.TICK.name else data, "TickRecord: not a"),
+        (lambda topic, data: b"" if topic == topics.TICK.name else data, "TickRecord.seq: missing"),
+    ],
+)
+def test_a_log_that_a_tool_rewrote_is_said(tmp_path: Path, change: Any, match: str) -> None:
+    whole = write(tmp_path / "a.mcap", ticks(3))
+    copy(whole, tmp_path / "b.mcap", change)
+    with pytest.raises(UserError, match=match):
+        list(FlightLog(tmp_path / "b.mcap").ticks())
+
+
+def test_negative_control_a_faithful_copy_is_read(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a.mcap", ticks(9))
+    copy(whole, tmp_path / "b.mcap", lambda topic, data: data)
+    assert [bits(t) for t in FlightLog(tmp_path / "b.mcap").ticks()] == [bits(t) for t in ticks(9)]
 
 
 # Other readers
