@@ -5,9 +5,9 @@ teleported but `put`. Each motor follows its wanted thrust with a first-order la
 linearly. PyBullet's own damping is off.
 
 Numbers (`drone.config.VehicleConfig`): Parrot gives 0.38 kg with the outdoor and 0.42 kg with the
-indoor hull, which spans 0.52 m; 0.436 kg leaves 16 g for a stereo camera. Inertia, motor lag, thrust
-and drag are assumed, of the order usual for quadrotors of this size, and not identified from flights;
-the autopilot knows mass and inertia, so that its response hardly depends on them.
+indoor hull, which spans 0.52 m; 0.436 kg leaves 16 g for a stereo camera. Inertia, motor lag,
+thrust and drag are assumed, of the order usual for quadrotors of this size, not identified from
+flights; the autopilot knows mass and inertia, so that its response hardly depends on them.
 """
 
 from __future__ import annotations
