@@ -18,8 +18,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from drone.errors import UserError, WorkFailedError
 
 LOG_NAME = "flight.mcap"
@@ -130,7 +128,7 @@ def _plain(value: Any) -> Any:
         return {_key(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
+    if hasattr(value, "tolist"):  # NumPy's, which takes too long to import for a folder
         return _plain(value.tolist())
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
