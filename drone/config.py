@@ -212,8 +212,8 @@ class LearnerConfig(_Section):
 
     kind: Literal["cnn"] = "cnn"
     steps_per_frame: Annotated[int, Field(ge=0, le=1000)] = 1
-    batch_size: Annotated[int, Field(ge=2, le=512)] = 12
-    learning_rate: Positive = 3e-3
+    batch_size: Annotated[int, Field(ge=2, le=512)] = 8
+    learning_rate: Positive = 4e-3
     weight_decay: NotNegative = 1e-4
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
     """Decay per step of the running average of the weights, which is what flies."""

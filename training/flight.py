@@ -15,7 +15,6 @@ from typing import Any
 
 import cv2
 import torch
-from drone.sim.simulator import RoomSimulator, SimOutput
 
 from drone import __version__, runfolder
 from drone.clock import SIM_EPOCH_NS, s_from_ns
@@ -25,6 +24,8 @@ from drone.geometry import DistanceMeter, StereoCalibration
 from drone.messages import Mode, Tick, VelocityCommand
 from drone.onboard.limiter import stop_command
 from drone.runfolder import RunFolder
+from drone.sim.cameras import calibration_of
+from drone.sim.simulator import RoomSimulator, SimOutput
 from training.session import Session
 
 
@@ -133,7 +134,7 @@ def log_header(
 
 
 def _simulator(config: Config) -> RoomSimulator:
-    camera = RoomSimulator.calibration_from(config.sim.camera)
+    camera = calibration_of(config.sim.camera)
     meter = DistanceMeter(camera.left, config.pilot.grid_spec, config.pilot.corridor_spec)
     return RoomSimulator(config.sim, meter, seed=config.flight.seed, tick_hz=config.pilot.tick_hz)
 

@@ -1,0 +1,5 @@
+import sys
+
+from drone.cli import main
+
+sys.exit(main())

@@ -1,0 +1,133 @@
+"""Progress bars on standard error, and summary tables on standard output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from drone.config import Config
+from drone.runfolder import RunFolder
+
+if TYPE_CHECKING:
+    from training.flight import OnProgress
+    from training.flight import Progress as FlightState
+
+MODES = ("stereo", "training_wheels", "mono", "hold", "land")
+
+
+def _bar(*texts: str, quiet: bool) -> Progress:
+    console = Console(stderr=True)
+    columns = [TextColumn(text) for text in texts]
+    return Progress(
+        *(columns[0], BarColumn(bar_width=30), *columns[1:], TimeElapsedColumn()),
+        console=console,
+        disable=quiet or not console.is_terminal,
+    )
+
+
+@contextmanager
+def flight_progress(config: Config, quiet: bool) -> Iterator[OnProgress]:
+    """Show simulated time, mode, trust and collisions while a flight goes on."""
+    duration_s = config.flight.duration_s
+    state = "{task.fields[mode]:<15}  {task.fields[trust]}  {task.fields[collisions]} collisions"
+    with _bar("{task.fields[clock]}", state, quiet=quiet) as bar:
+        task = bar.add_task(
+            "", total=duration_s, clock="0 s", mode="stereo", trust="", collisions=0
+        )
+
+        def show(p: FlightState) -> None:
+            bar.update(
+                task,
+                completed=p.flown_s,
+                clock=f"{p.flown_s:4.0f} of {p.duration_s:.0f} s",
+                mode=p.mode.value,
+                trust="mono trusted    " if p.trusted else "mono not trusted",
+                collisions=p.collisions,
+            )
+
+        yield show
+
+
+@contextmanager
+def many_progress(total: int, quiet: bool, what: str = "flights") -> Iterator[Callable[[], None]]:
+    """Show how many of the tasks are done."""
+    with _bar("{task.completed} of {task.total} " + what, quiet=quiet) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)
+
+
+def number(value: float | None, digits: int = 1, unit: str = "") -> str:
+    """Return a figure as a person reads it; unknown is a dash."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    return f"{value:.{digits}f}{unit}"
+
+
+def print_flight(figures: Mapping[str, Any], run: RunFolder) -> None:
+    """Print the summary of one flight."""
+    console = Console()
+    table = Table(title=f"Flight with seed {figures['seed']}", title_justify="left")
+    for name, justify in (("mode", "left"), *((n, "right") for n in _COLUMNS)):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for mode in MODES:
+        if figures["mode_s"][mode] > 0:
+            table.add_row(mode.replace("_", " "), *_mode_cells(figures, mode))
+    console.print(table)
+    trust_s = figures["time_to_trust_s"]
+    trusted = (
+        "Mono never earned trust."
+        if math.isnan(trust_s)
+        else f"Mono earned trust after {trust_s:.0f} s."
+    )
+    console.print(
+        f"{trusted} {figures['overrides']} overrides by stereo, "
+        f"{figures['labelled_frames']} labelled frames, "
+        f"{figures['model_versions']} model versions, "
+        f"{figures['simulated_s']:.0f} s simulated in {figures['wall_s']:.0f} s."
+    )
+    if figures["interrupted"]:
+        console.print("Interrupted: everything is complete up to then.")
+    console.print(f"Run folder: {run.path}", soft_wrap=True)
+    if run.report.exists():
+        console.print(f"Report:     {run.report}", soft_wrap=True)
+
+
+_COLUMNS = ("time", "flown", "per minute", "turning", "needless stops /100 m", "collisions")
+
+
+def _mode_cells(figures: Mapping[str, Any], mode: str) -> list[str]:
+    measures = figures["measures"]
+    collisions = figures["collisions"].get(mode)
+    turning = measures["turning_share"].get(mode, math.nan)
+    return [
+        number(figures["mode_s"][mode], 0, " s"),
+        number(figures["distance_m"].get(mode), 1, " m"),
+        number(measures["metres_per_min"].get(mode), 1, " m"),
+        number(100 * turning, 0, " %"),
+        number(measures["needless_stops_per_100m"].get(mode), 1),
+        "–" if collisions is None else str(collisions),
+    ]
+
+
+def print_flights(flights: Sequence[Mapping[str, Any]]) -> None:
+    """Print one line per flight."""
+    table = Table()
+    names = ("seed", "trust after", "stereo", "wheels", "mono", "overrides", "collisions s/w/m/h")
+    for name in names:
+        table.add_column(name, justify="right")
+    for f in flights:
+        per_min = f["measures"]["metres_per_min"]
+        table.add_row(
+            str(f["seed"]),
+            number(f["time_to_trust_s"], 0, " s"),
+            *(number(per_min[m], 1, " m/min") for m in ("stereo", "training_wheels", "mono")),
+            str(f["overrides"]),
+            "/".join(str(c) for c in f["collisions"].values()),
+        )
+    Console().print(table)

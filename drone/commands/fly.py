@@ -1,0 +1,115 @@
+"""`drone fly`: a flight in the simulated room, or many of them in parallel."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drone.commands.common import (
+    add_config_options,
+    add_output_options,
+    command_parser,
+    need,
+    print_json,
+)
+from drone.config import Config, launch_folder, load
+from drone.errors import UserError
+
+if TYPE_CHECKING:
+    from training.flight import RunResult
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's parser."""
+    p = command_parser(
+        "fly",
+        "Fly in the simulated room: stereo flies and teaches, mono earns control, stereo is cut, "
+        "mono flies on. Leaves a run folder with log, report, model, configuration and result.",
+        "drone fly --config launch/room.toml --seed 1",
+    )
+    add_config_options(p, "room.toml")
+    p.add_argument("--seed", metavar="N", help="of room and flight (default: as configured)")
+    p.add_argument("--seeds", metavar="A-B", help="fly one flight per seed, in parallel")
+    p.add_argument("--workers", metavar="N", type=int, default=0, help="with --seeds: processes")
+    p.add_argument("--no-report", action="store_true", help="leave report.html out")
+    add_output_options(p)
+    return p
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fly, and print what came of it."""
+    need("pybullet", "sim")
+    need("torch", "train")
+    if not args.no_report:
+        need("matplotlib", "logs")
+    seeds = _seeds(args)
+    overrides = list(args.overrides)
+    path = args.config or launch_folder() / "room.toml"
+    configs = [load(path, [*overrides, f"flight.seed={seed}"]) for seed in seeds] or [
+        load(path, overrides)
+    ]
+    if args.seeds is None:
+        return _fly_one(configs[0], args)
+    return _fly_many(configs, args)
+
+
+def _seeds(args: argparse.Namespace) -> Sequence[int]:
+    if args.seed is not None and args.seeds is not None:
+        raise UserError("--seed and --seeds exclude each other")
+    if args.seed is not None:
+        if not re.fullmatch(r"\d+", args.seed):
+            raise UserError(f"--seed {args.seed!r}: expected a whole number such as 3")
+        return [int(args.seed)]
+    if args.seeds is None:
+        return []
+    match = re.fullmatch(r"(\d+)-(\d+)", args.seeds)
+    if not match or int(match[1]) > int(match[2]):
+        raise UserError(f"--seeds {args.seeds!r}: expected a range such as 0-9")
+    return range(int(match[1]), int(match[2]) + 1)
+
+
+def _fly_one(config: Config, args: argparse.Namespace) -> int:
+    from drone.commands.display import flight_progress, print_flight
+    from training.flight import FlightSpec, run_flight
+
+    with flight_progress(config, quiet=args.json) as on_progress:
+        result = run_flight(FlightSpec(config, args.runs), on_progress)
+    _report([result], args)
+    if args.json:
+        print_json(result.figures)
+    else:
+        print_flight(result.figures, result.run)
+    return 0
+
+
+def _fly_many(configs: Sequence[Config], args: argparse.Namespace) -> int:
+    from drone.commands.display import many_progress, print_flights
+    from training.flight import FlightSpec
+    from training.runner import fly_many
+
+    specs = [FlightSpec(config, args.runs) for config in configs]
+    results: list[RunResult] = []
+    with many_progress(len(specs), quiet=args.json) as advance:
+        for result in fly_many(specs, args.workers):
+            results.append(result)
+            advance()
+    results.sort(key=lambda r: r.figures["seed"])
+    _report(results, args)
+    flights: list[dict[str, Any]] = [r.figures for r in results]
+    if args.json:
+        print_json({"flights": flights})
+    else:
+        print_flights(flights)
+    return 0
+
+
+def _report(results: Sequence[RunResult], args: argparse.Namespace) -> None:
+    if args.no_report:
+        return
+    from drone.report import write_report
+
+    for result in results:
+        write_report(Path(result.run.path))
