@@ -6,9 +6,10 @@ fixed number of learning steps per frame, one thread. The same seed gives the sa
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,10 @@ def run_flight(spec: FlightSpec, on_progress: OnProgress | None = None) -> RunRe
         session = Session(config, simulator.calibration)
         folder = runfolder.create(spec.runs, config.flight.name, datetime.now())
         folder.config.write_text(config.to_toml(), encoding="utf-8")
-        header = log_header(config, simulator.calibration, session, "sim", SIM_EPOCH_NS)
+        header = replace(
+            log_header(config, simulator.calibration, session, "sim", SIM_EPOCH_NS),
+            extra=_for_the_report(simulator, config),
+        )
         with FlightLogWriter(folder.log, header) as log:
             interrupted = _fly(session, simulator, log, on_progress)
     figures = {
@@ -131,6 +135,14 @@ def log_header(
         source=source,
         extra={},
     )
+
+
+def _for_the_report(simulator: RoomSimulator, config: Config) -> dict[str, str]:
+    """Return the room's plan, polygons of (north, east) in m, and what was made to fail."""
+    return {
+        "plan": json.dumps(simulator.room.plan()),
+        "faults": json.dumps([f.model_dump() for f in config.sim.faults]),
+    }
 
 
 def _simulator(config: Config) -> RoomSimulator:
