@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from drone.clock import s_from_ns
 from drone.messages import (
     Decision,
@@ -96,9 +98,13 @@ class FlightScore:
 
     Attributes:
         stop_m: distance that makes a frame positive.
+        skip_frames: frames at the start that do not count for the distance errors.
+        known_shares: share of known cells of each labelled frame.
     """
 
     stop_m: float
+    skip_frames: int = 0
+    known_shares: list[float] = field(default_factory=list)
     mode_s: dict[str, float] = field(default_factory=lambda: {m.value: 0.0 for m in Mode})
     distance_m: dict[str, float] = field(default_factory=lambda: {m.value: 0.0 for m in Mode})
     collisions: dict[str, int] = field(default_factory=lambda: {m.value: 0 for m in Mode})
@@ -131,13 +137,15 @@ class FlightScore:
         if truth is not None:
             self._reference_m = truth.obstacle_m
         label_m = label.obstacle_m if label is not None and label.valid else math.nan
-        self.labelled_frames += label is not None and label.valid
+        if label is not None and label.valid:
+            self.labelled_frames += 1
+            self.known_shares.append(float(np.isfinite(label.inverse_depth).mean()))
         hidden_m = label_m if truth is None else truth.stereo_obstacle_m
         if truth is not None:
             stops = not hidden_m >= self.stop_m
             self.stereo_against_truth.add(stops, truth.obstacle_m, self.stop_m)
-        if estimate is not None:
-            self.distance_errors.add(estimate.obstacle_m, hidden_m)
+        estimate_m = math.nan if estimate is None else estimate.obstacle_m
+        self.distance_errors.add(estimate_m, hidden_m, self.frames > self.skip_frames)
         self._hidden_m = hidden_m
 
     def decided(self, decision: Decision, position_m: Vector3, new_frame: bool) -> None:

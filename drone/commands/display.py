@@ -131,3 +131,37 @@ def print_flights(flights: Sequence[Mapping[str, Any]]) -> None:
             "/".join(str(c) for c in f["collisions"].values()),
         )
     Console().print(table)
+
+
+@contextmanager
+def time_progress(duration_s: float, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """Show how much of a flight's time is done."""
+    total = None if math.isnan(duration_s) else duration_s
+    with _bar("{task.completed:.0f} s of the flight", quiet=quiet) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done_s: bar.update(task, completed=done_s)
+
+
+def print_replay(figures: Mapping[str, Any], run: RunFolder) -> None:
+    """Print the summary of a replayed data set."""
+    console = Console()
+    console.print(
+        f"{figures['frames']} frames, {figures['labelled']} labelled "
+        f"({100 * figures['valid_share']:.0f} % of their cells known), "
+        f"{figures['model_versions']} model versions, {figures['wall_s']:.0f} s."
+    )
+    table = Table(title="Error of the obstacle distance, tested before learned")
+    for name in ("what tells it", "mean absolute log error"):
+        table.add_column(name, justify="left" if name.startswith("what") else "right")
+    for name, key in (
+        ("mono network", "mono_male"),
+        ("mean of the labels so far", "mean_male"),
+        ("last label", "last_male"),
+    ):
+        table.add_row(name, number(figures[key], 3))
+    console.print(table)
+    console.print(
+        f"Within a factor of 1.25: {number(100 * figures['delta_125'], 0, ' %')} "
+        f"of {figures['n']} frames."
+    )
+    console.print(f"Run folder: {run.path}", soft_wrap=True)

@@ -1,0 +1,120 @@
+"""`drone replay`: verify a log, or learn from a recorded data set."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from drone.commands.common import (
+    add_config_options,
+    add_output_options,
+    command_parser,
+    need,
+    print_json,
+)
+from drone.config import launch_folder, load
+from drone.errors import UserError
+from drone.runfolder import Input, InputKind, resolve_input
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's parser."""
+    p = command_parser(
+        "replay",
+        "With --verify: step the pilot over a flight's log and compare every decision. "
+        "On a data set in EuRoC layout: make labels and learn from them as if it were flown now, "
+        "each frame tested before it is learned from.",
+        "drone replay runs/20260101-120000-room --verify\n"
+        "  drone replay datasets/V1_01_easy --json",
+    )
+    p.add_argument("input", help="a run folder, a log (.mcap), or a data-set folder (EuRoC)")
+    p.add_argument("--verify", action="store_true", help="replay a log's decisions and compare")
+    p.add_argument(
+        "--recompute",
+        action="store_true",
+        help="with --verify: from the images and models instead of the logged estimates",
+    )
+    p.add_argument("--no-report", action="store_true", help="leave report.html out")
+    add_config_options(p, "replay.toml")
+    add_output_options(p)
+    return p
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify or learn."""
+    found = resolve_input(args.input)
+    if args.recompute and not args.verify:
+        raise UserError("--recompute goes with --verify")
+    if found.log is not None:
+        if not args.verify:
+            raise UserError(f"{args.input} is a flight's log: add --verify to replay its decisions")
+        return _verify(found.log, args)
+    if args.verify:
+        raise UserError(f"{args.input} is a data set: --verify needs a run folder or a log")
+    return _learn(found, args)
+
+
+def _verify(path: Path, args: argparse.Namespace) -> int:
+    from drone.commands.display import time_progress
+    from drone.flightlog import FlightLog
+    from drone.replay import verify
+
+    started_s = time.perf_counter()
+    with time_progress(FlightLog(path).duration_s, quiet=args.json) as on_progress:
+        result = verify(path, args.recompute, on_progress)
+    wall_s = time.perf_counter() - started_s
+    figures = {
+        "ticks": result.ticks,
+        "compared_fields": result.compared_fields,
+        "mismatches": result.mismatches,
+        "first_mismatch": result.first or None,
+        "damaged": result.damaged,
+        "flown_s": round(result.flown_s, 3),
+        "wall_s": round(wall_s, 3),
+        "real_time_factor": round(result.flown_s / wall_s, 1),
+    }
+    if args.json:
+        print_json(figures)
+    else:
+        _print_verification(figures)
+    return 0 if result.mismatches == 0 else 1
+
+
+def _print_verification(figures: dict[str, object]) -> None:
+    console = Console()
+    if figures["damaged"]:
+        console.print(f"The log is damaged: {figures['damaged']}")
+    console.print(
+        f"{figures['ticks']} ticks, {figures['compared_fields']} values compared, "
+        f"{figures['mismatches']} differ ({figures['real_time_factor']} x real time)."
+    )
+    if figures["first_mismatch"]:
+        console.print(f"First difference: {figures['first_mismatch']}")
+
+
+def _learn(found: Input, args: argparse.Namespace) -> int:
+    need("torch", "train")
+    if not args.no_report:
+        need("matplotlib", "logs")
+    config = load(args.config or launch_folder() / "replay.toml", args.overrides)
+    if found.kind is not InputKind.EUROC:
+        raise UserError(f"{args.input}: {found.kind} cannot be learned from yet")
+    from drone.commands.display import many_progress, print_replay
+    from drone.onboard.euroc import open_euroc
+    from training.replay import replay_dataset
+
+    source = open_euroc(found.path, config.pilot.grid_spec)
+    with many_progress(len(source), quiet=args.json, what="frames") as advance:
+        result = replay_dataset(source, found.path.name, config, args.runs, lambda _: advance())
+    if not args.no_report:
+        from drone.report import write_report
+
+        write_report(result.run.path)
+    if args.json:
+        print_json(result.figures)
+    else:
+        print_replay(result.figures, result.run)
+    return 0

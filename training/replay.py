@@ -1,0 +1,95 @@
+"""Learning from a recorded stereo flight, test-then-train, as if it were flown now.
+
+The recorded flight has its own pilot: nothing is permitted, so nothing is commanded; labels, online
+learning, model versions and trust are those of a flight, and so are log and run folder.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from drone import runfolder
+from drone.config import Config
+from drone.flightlog import FlightLogWriter
+from drone.messages import Tick, VehicleState
+from drone.onboard.camera import CameraSample, FrameSource
+from training.flight import RunResult, finish, log_header, single_thread
+from training.session import Session
+
+SKIP_FRAMES = 30
+"""Frames at the start that do not count for the errors: every learner needs a beginning."""
+
+
+def replay_dataset(
+    source: FrameSource,
+    name: str,
+    config: Config,
+    runs: Path,
+    on_progress: Callable[[int], None] | None = None,
+) -> RunResult:
+    """Learn from every frame of a source after having been tested on it.
+
+    Args:
+        source: the recorded flight.
+        name: what the log says it came from.
+        config: pilot and learner; the simulator's part is not used.
+        runs: folder in which the run folder is made.
+        on_progress: called with the number of frames done.
+
+    Raises:
+        UserError: an image cannot be read; nothing is left behind.
+    """
+    single_thread()
+    started_s = time.perf_counter()
+    session = Session(config, source.calibration)
+    session.score.skip_frames = SKIP_FRAMES
+    folder = runfolder.create(runs, config.flight.name, datetime.now())
+    folder.config.write_text(config.to_toml(), encoding="utf-8")
+    header = log_header(config, source.calibration, session, name, source.utc_offset_ns)
+    interrupted = False
+    try:
+        with FlightLogWriter(folder.log, header) as log:
+            try:
+                for seq, sample in enumerate(source.samples()):
+                    session.tick(log, _tick(seq, sample))
+                    if on_progress is not None:
+                        on_progress(seq + 1)
+            except KeyboardInterrupt:
+                interrupted = True
+    except BaseException:
+        folder.discard()
+        raise
+    figures = {
+        **_figures(session),
+        "interrupted": interrupted,
+        "wall_s": round(time.perf_counter() - started_s, 2),
+        "run": str(folder.path),
+    }
+    return finish(folder, session, figures)
+
+
+def _tick(seq: int, sample: CameraSample) -> Tick:
+    stamp_ns = sample.frame.stamp_ns
+    unknown = VehicleState(seq, stamp_ns, False, (0.0,) * 3, (0.0,) * 3, (1.0, 0.0, 0.0, 0.0))  # type: ignore[arg-type]
+    return Tick(seq, stamp_ns, True, False, sample.frame, sample.vehicle or unknown)
+
+
+def _figures(session: Session) -> dict[str, Any]:
+    score = session.score
+    errors = score.distance_errors.to_dict()
+    shares = score.known_shares
+    return {
+        "seed": session.config.flight.seed,
+        "flown_s": round(score.simulated_s, 3),
+        "frames": score.frames,
+        "labelled": score.labelled_frames,
+        "valid_share": round(statistics.fmean(shares), 4) if shares else float("nan"),
+        **{k: round(v, 4) if isinstance(v, float) else v for k, v in errors.items()},
+        "model_versions": score.model_versions,
+        "time_to_trust_s": score.time_to_trust_s,
+    }
