@@ -272,6 +272,13 @@ class DistanceMeter:
     def _rays(self) -> Matrix:
         return self.grid.rays(self.camera).reshape(-1, 3)
 
+    def _level_rays(self, down: Vector3) -> Matrix:
+        """Return the rays in the level frame; NaN, which looks nowhere, where there is none."""
+        try:
+            return self._rays @ level_from_camera(down).T
+        except ValueError:
+            return np.full_like(self._rays, math.nan)
+
     def obstacle_m(self, inverse_depth: FloatGrid, down: Vector3 = (0.0, 1.0, 0.0)) -> float:
         """Return the obstacle distance: how far the corridor is free along the level forward axis.
 
@@ -288,7 +295,7 @@ class DistanceMeter:
             Distance in m, at most `far_m`; NaN where unknown.
         """
         c = self.corridor
-        rays = self._rays @ level_from_camera(down).T
+        rays = self._level_rays(down)
         known, depth = _known_depth(inverse_depth)
         ahead = rays[:, 2] > 1e-3
         at_reference = c.reference_m / np.where(ahead, rays[:, 2], 1.0)
@@ -318,7 +325,7 @@ class DistanceMeter:
             `sectors` ranges in m, at most `far_m`, NaN where unknown.
         """
         c = self.corridor
-        rays = self._rays @ level_from_camera(down).T
+        rays = self._level_rays(down)
         known, depth = _known_depth(inverse_depth)
         horizontal = np.hypot(rays[:, 0], rays[:, 2])
         looks_in = np.abs(rays[:, 1]) * c.reference_m <= c.half_height_m * horizontal
