@@ -179,8 +179,10 @@ class MonoEstimate:
         eye: whose image it saw.
         inverse_depth: (rows, cols) float32, 1/m.
         log_variance: (rows, cols) float32, log of the variance of `inverse_depth`, log(1/m^2).
-        obstacle_m: obstacle distance from the same function as the label's, m, NaN where unknown.
+        obstacle_m: obstacle distance, m, NaN where unknown: the geometric mean of the one that the
+            label's function finds in the grid, and of `direct_m`.
         sectors_m: as in `DistanceLabel`.
+        direct_m: obstacle distance by the network's second head, m, NaN where unknown.
     """
 
     seq: int
@@ -193,6 +195,7 @@ class MonoEstimate:
     log_variance: FloatGrid
     obstacle_m: float
     sectors_m: tuple[float, ...]
+    direct_m: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +253,10 @@ class TrustReport:
         held: the licence is live.
         frozen: stereo is lost and the licence of that moment goes on.
         reason: why it is (not) held, in words.
-        threshold_m: mono stops below this estimated distance, m, NaN where there is none.
-        tpr: share of positives caught at the threshold, NaN without positives.
-        fpr: share of free frames stopped needlessly at the threshold, NaN without negatives.
+        operating_m: distance of the operating point, m, NaN where there is none.
+        threshold_m: mono stops below this: the operating point with its safety, m.
+        tpr: share of positives caught at the operating point, NaN without positives.
+        fpr: share of free frames stopped needlessly there, NaN without negatives.
         positives: frames of the window below the stop distance by stereo.
         negatives: frames of the window free by stereo.
         episodes: runs of positives: approaches, the independent evidence.
@@ -261,6 +265,7 @@ class TrustReport:
     held: bool = False
     frozen: bool = False
     reason: str = "no estimates yet"
+    operating_m: float = math.nan
     threshold_m: float = math.nan
     tpr: float = math.nan
     fpr: float = math.nan

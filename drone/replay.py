@@ -167,8 +167,8 @@ def _fields(message: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def _equal(was: Any, now: Any, tolerance: float) -> bool:
     if isinstance(was, np.ndarray):
         if tolerance:
-            return np.allclose(was, now, rtol=0, atol=tolerance, equal_nan=True)
-        return was.shape == now.shape and was.tobytes() == now.tobytes()
+            return bool(np.allclose(was, now, rtol=0, atol=tolerance, equal_nan=True))
+        return bool(was.shape == now.shape and was.tobytes() == now.tobytes())
     if isinstance(was, tuple) and isinstance(now, tuple):
         same = (_equal(a, b, tolerance) for a, b in zip(was, now, strict=False))
         return len(was) == len(now) and all(same)

@@ -75,7 +75,8 @@ def replay_dataset(
 
 def _tick(seq: int, sample: CameraSample) -> Tick:
     stamp_ns = sample.frame.stamp_ns
-    unknown = VehicleState(seq, stamp_ns, False, (0.0,) * 3, (0.0,) * 3, (1.0, 0.0, 0.0, 0.0))  # type: ignore[arg-type]
+    zero = (0.0, 0.0, 0.0)
+    unknown = VehicleState(seq, stamp_ns, False, zero, zero, (1.0, 0.0, 0.0, 0.0))
     return Tick(seq, stamp_ns, True, False, sample.frame, sample.vehicle or unknown)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -83,7 +84,7 @@ def _verify(path: Path, args: argparse.Namespace) -> int:
     return 0 if result.mismatches == 0 else 1
 
 
-def _print_verification(figures: dict[str, object]) -> None:
+def _print_verification(figures: Mapping[str, object]) -> None:
     console = Console()
     if figures["damaged"]:
         console.print(f"The log is damaged: {figures['damaged']}")

@@ -13,8 +13,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from drone.config import PilotConfig
 from drone.geometry import DistanceMeter, StereoCalibration
 from drone.messages import (
@@ -29,7 +27,7 @@ from drone.messages import (
 )
 from drone.onboard.health import check_frame
 from drone.onboard.labels import Labeller
-from drone.onboard.mono import MonoNetwork, MonoSpec
+from drone.onboard.mono import MonoAnswer, MonoNetwork, MonoSpec
 from drone.onboard.stereo import StereoMatcher
 
 
@@ -127,38 +125,34 @@ class Perception:
         eye, image = (Eye.RIGHT, frame.right) if check.left else (Eye.LEFT, frame.left)
         verdict = check.right if check.left else ""
         if image is None or verdict:
-            unknown = self.meter.grid.unknown()
-            nothing = (math.nan,) * self.meter.corridor.sectors
-            return self._message(frame, eye, (unknown, unknown), (math.nan, nothing), "no eye")
-        inverse_depth, log_variance = self._network.estimate(image)
-        if not (np.isfinite(inverse_depth).all() and np.isfinite(log_variance).all()):
-            inverse_depth = self.meter.grid.unknown()
-        distances = (
-            self.meter.obstacle_m(inverse_depth, down),
-            self.meter.sectors_m(inverse_depth, down),
-        )
-        return self._message(frame, eye, (inverse_depth, log_variance), distances, "")
+            return self._message(frame, eye, None, down, "no eye")
+        answer = self._network.estimate(image)
+        if not answer.finite:
+            return self._message(frame, eye, None, down, "the network's answer is not finite")
+        return self._message(frame, eye, answer, down, "")
 
     def _message(
         self,
         frame: StereoFrame,
         eye: Eye,
-        grids: tuple[np.ndarray, np.ndarray],
-        distances: tuple[float, tuple[float, ...]],
+        answer: MonoAnswer | None,
+        down: Vector3,
         reason: str,
     ) -> MonoEstimate:
         assert self._network is not None
+        unknown = self.meter.grid.unknown()
         return MonoEstimate(
             seq=frame.seq,
             stamp_ns=frame.stamp_ns,
-            valid=math.isfinite(distances[0]),
+            valid=answer is not None,
             reason=reason,
             version=self._network.version,
             eye=eye,
-            inverse_depth=grids[0],
-            log_variance=grids[1],
-            obstacle_m=distances[0],
-            sectors_m=distances[1],
+            inverse_depth=answer.inverse_depth if answer else unknown,
+            log_variance=answer.log_variance if answer else unknown,
+            obstacle_m=answer.distance_m(self.meter, down) if answer else math.nan,
+            sectors_m=self.meter.sectors_m(answer.inverse_depth if answer else unknown, down),
+            direct_m=answer.direct_m if answer else math.nan,
         )
 
     def _now_s(self) -> float:

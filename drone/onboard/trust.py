@@ -158,12 +158,12 @@ def _lacks(point: TrustReport, config: TrustConfig) -> str:
 
 
 def operating_point(pairs: tuple[Pair, ...], stop_m: float, config: TrustConfig) -> TrustReport:
-    """Return the point on the ROC with the least FPR at TPR >= `min_tpr`, moved by `safety`.
+    """Return the point on the ROC with the least FPR at TPR >= `min_tpr`.
 
     The ROC is swept by the distance below which mono stops. The point that catches the required
-    share of positives with the fewest false alarms is the smallest such distance; it is then
-    divided by `safety`, and the shares are given for what flies. An unknown estimate stops the
-    drone, so it counts as caught. (Operating point and the factor 0.8: van Hecke et al. 2018.)
+    share of positives with the fewest false alarms is the smallest such distance. What flies is that
+    distance divided by `safety`. An unknown estimate stops the drone, so it counts as caught.
+    (Operating point, and 0.8 as the factor of safety: van Hecke et al. 2018.)
     """
     label = np.array([p.label_m for p in pairs])
     estimate = np.array([p.estimate_m for p in pairs])
@@ -175,12 +175,13 @@ def operating_point(pairs: tuple[Pair, ...], stop_m: float, config: TrustConfig)
     if n_pos == 0:
         return counts
     caught = np.sort(np.where(np.isnan(estimate), 0.0, estimate)[positive])
-    threshold_m = float(caught[math.ceil(config.min_tpr * n_pos) - 1]) / config.safety
-    threshold_m = math.nextafter(threshold_m, math.inf)
-    stops = np.isnan(estimate) | (estimate < threshold_m)
+    operating_m = float(caught[math.ceil(config.min_tpr * n_pos) - 1])
+    operating_m = math.nextafter(operating_m, math.inf)
+    stops = np.isnan(estimate) | (estimate < operating_m)
     return replace(
         counts,
-        threshold_m=threshold_m,
+        operating_m=operating_m,
+        threshold_m=operating_m / config.safety,
         tpr=float(stops[positive].mean()),
         fpr=float(stops[negative].mean()) if n_neg else math.nan,
     )
