@@ -148,7 +148,7 @@ def _look(
 def _extra(
     state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
 ) -> AvoidanceState:
-    return _to_cruise(state, inputs) if _arrived(state, inputs) else state
+    return _cruise(_to_cruise(state, inputs), inputs, config) if _arrived(state, inputs) else state
 
 
 _TRANSITIONS = {

@@ -1,0 +1,222 @@
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drone.clock import NS_PER_S, ns_from_s
+from drone.config import AvoidanceConfig
+from drone.geometry import wrap_angle
+from drone.onboard.avoidance import AvoidanceInputs, AvoidanceState, Manoeuvre, restart, step
+
+CONFIG = AvoidanceConfig(
+    cruise_mps=0.5,
+    free_ratio=1.25,
+    turn_step_deg=45.0,
+    extra_turn_deg=15.0,
+    turn_rate_degps=90.0,
+    settle_s=0.4,
+    brake_s=0.6,
+    escape_after_deg=360.0,
+    escape_ratio=0.8,
+    escape_floor=0.5,
+)
+TICK_S = 0.05
+FREE, BLOCKED = 5.0, 0.5
+LEFT_FREER, RIGHT_FREER = (3.0, 3.0, 1.0, 1.0), (1.0, 1.0, 3.0, 3.0)
+
+
+class Flyer:
+    """A drone that turns as told and stops at once, with its own clock."""
+
+    def __init__(self, state=None, yaw_follows=True):
+        self.state = state or AvoidanceState()
+        self.now_s = 100.0
+        self.yaw_rad = 3.0  # so that turning to the right passes the seam at pi
+        self.yaw_follows = yaw_follows
+        self.speed_mps = 0.0
+        self.seen = []
+
+    def tick(self, clearance, sectors=RIGHT_FREER):
+        self.now_s += TICK_S
+        inputs = AvoidanceInputs(
+            ns_from_s(self.now_s), clearance, self.yaw_rad, self.speed_mps, sectors
+        )
+        self.state, motion = step(self.state, inputs, CONFIG)
+        self.speed_mps = motion.forward_mps
+        if self.yaw_follows:
+            self.yaw_rad = wrap_angle(self.yaw_rad + TICK_S * motion.yaw_rate_radps)
+        if not self.seen or self.seen[-1] is not self.state.manoeuvre:
+            self.seen.append(self.state.manoeuvre)
+        return motion
+
+    def until(self, manoeuvre, clearance, sectors=RIGHT_FREER, limit_s=20.0):
+        """Tick until a manoeuvre begins; return how long that took."""
+        start_s = self.now_s
+        while self.state.manoeuvre is not manoeuvre:
+            self.tick(clearance, sectors)
+            assert self.now_s - start_s < limit_s, f"no {manoeuvre} in {limit_s} s"
+        return self.now_s - start_s
+
+
+def test_free_way_is_flown_straight():
+    flyer = Flyer()
+    for _ in range(50):
+        motion = flyer.tick(FREE)
+        assert (motion.forward_mps, motion.yaw_rate_radps) == (0.5, 0.0)
+
+
+@pytest.mark.parametrize("clearance", [0.999, 0.5, 0.0, -1.0, math.nan, -math.inf])
+def test_a_blocked_or_unknown_way_stops_in_the_same_tick(clearance):
+    flyer = Flyer()
+    flyer.tick(FREE)
+    motion = flyer.tick(clearance)
+    assert flyer.state.manoeuvre is Manoeuvre.BRAKE
+    assert (motion.forward_mps, motion.yaw_rate_radps) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("clearance", [1.0, 1.2, math.inf])
+def test_a_way_just_free_is_flown_on(clearance):
+    flyer = Flyer()
+    assert flyer.tick(clearance).forward_mps == 0.5
+
+
+def test_stop_turn_look_a_bit_more_and_on():
+    flyer = Flyer()
+    flyer.tick(FREE)
+    flyer.until(Manoeuvre.TURN, BLOCKED)
+    flyer.until(Manoeuvre.LOOK, BLOCKED)
+    assert math.degrees(wrap_angle(flyer.yaw_rad - 3.0)) == pytest.approx(45.0, abs=6.0)
+    looked_s = flyer.until(Manoeuvre.EXTRA, FREE)
+    assert looked_s == pytest.approx(CONFIG.settle_s, abs=1.5 * TICK_S)
+    flyer.until(Manoeuvre.CRUISE, FREE)
+    assert math.degrees(wrap_angle(flyer.yaw_rad - 3.0)) == pytest.approx(60.0, abs=8.0)
+    names = ["cruise", "brake", "turn", "look", "extra", "cruise"]
+    assert [m.value for m in flyer.seen] == names
+
+
+def test_only_cruising_moves_forward_and_only_turning_turns():
+    flyer = Flyer()
+    for i in range(600):
+        motion = flyer.tick(BLOCKED if i % 150 < 60 else FREE)
+        manoeuvre = flyer.state.manoeuvre
+        assert (motion.forward_mps > 0) == (manoeuvre is Manoeuvre.CRUISE)
+        assert (motion.yaw_rate_radps != 0) == (manoeuvre in (Manoeuvre.TURN, Manoeuvre.EXTRA))
+
+
+@pytest.mark.parametrize(
+    ("sectors", "side"),
+    [
+        (RIGHT_FREER, 1),
+        (LEFT_FREER, -1),
+        ((math.nan, math.nan, 1.0, 1.0), 1),  # unknown is not free
+        ((1.0, 1.0, math.nan, math.nan), -1),
+        ((2.0, 2.0), 1),
+        ((), 1),
+        ((5.0, 1.0, 2.0), -1),  # an odd middle belongs to neither
+    ],
+)
+def test_it_turns_to_the_freer_side(sectors, side):
+    flyer = Flyer()
+    flyer.until(Manoeuvre.TURN, BLOCKED, sectors)
+    assert flyer.tick(BLOCKED, sectors).yaw_rate_radps * side > 0
+
+
+def test_a_false_alarm_is_over_after_braking():
+    flyer = Flyer()
+    flyer.tick(BLOCKED)
+    flyer.until(Manoeuvre.CRUISE, FREE)
+    assert [m.value for m in flyer.seen] == ["brake", "cruise"]
+
+
+def test_a_way_that_is_soon_blocked_again_is_left_to_the_same_side():
+    """Else the drone swings to and fro in a corner. Negative control: later it chooses anew."""
+    for cruised_s, side in ((0.5, 1), (10.0, -1)):
+        flyer = Flyer()
+        flyer.until(Manoeuvre.TURN, BLOCKED, RIGHT_FREER)
+        flyer.until(Manoeuvre.CRUISE, FREE, RIGHT_FREER)
+        for _ in range(round(cruised_s / TICK_S)):
+            flyer.tick(FREE)
+        flyer.until(Manoeuvre.TURN, BLOCKED, LEFT_FREER)
+        assert flyer.state.side == side
+
+
+def test_in_a_corner_less_and_less_is_asked_for_and_it_gets_out():
+    flyer = Flyer()
+    demands = []
+    while not demands or demands[-1] > CONFIG.escape_floor:
+        flyer.tick(0.45)
+        demands.append(flyer.state.demand)
+        assert len(demands) < 2000
+    assert demands == sorted(demands, reverse=True)
+    turned_first = math.degrees(flyer.state.turned_rad)
+    assert turned_first > CONFIG.escape_after_deg
+    for _ in range(500):
+        flyer.tick(0.45)
+    assert flyer.state.demand == CONFIG.escape_floor
+    # 0.45 is below the floor of 0.5: still no way. 0.7 is beyond 1.25 x 0.5: on.
+    assert flyer.state.manoeuvre is not Manoeuvre.CRUISE
+    flyer.until(Manoeuvre.CRUISE, 0.7)
+    assert flyer.tick(0.7).forward_mps == 0.5
+    flyer.tick(CONFIG.free_ratio)
+    assert flyer.state.demand == 1.0, "a free way ends the escape"
+
+
+def test_a_way_that_closes_during_the_last_turn_is_not_flown_for_a_single_tick():
+    flyer = Flyer()
+    flyer.until(Manoeuvre.LOOK, BLOCKED)
+    flyer.until(Manoeuvre.EXTRA, FREE)
+    while flyer.state.manoeuvre is Manoeuvre.EXTRA:
+        assert flyer.tick(BLOCKED).forward_mps == 0.0
+    assert flyer.state.manoeuvre is Manoeuvre.BRAKE
+
+
+def test_turning_ends_though_yaw_does_not_follow():
+    flyer = Flyer(yaw_follows=False)
+    flyer.until(Manoeuvre.TURN, BLOCKED)
+    assert flyer.until(Manoeuvre.LOOK, BLOCKED) == pytest.approx(3.0, abs=0.2)
+
+
+def test_braking_ends_though_the_speed_does_not():
+    flyer = Flyer()
+    flyer.tick(FREE)
+    for _ in range(40):
+        flyer.speed_mps = math.nan
+        flyer.tick(BLOCKED)
+    assert flyer.state.manoeuvre is not Manoeuvre.BRAKE
+
+
+def test_restart_forgets_the_turn_and_the_escape():
+    flyer = Flyer()
+    for _ in range(1000):
+        flyer.tick(BLOCKED, LEFT_FREER)
+    fresh = restart(flyer.state, 7)
+    assert (fresh.manoeuvre, fresh.demand, fresh.turned_rad) == (Manoeuvre.CRUISE, 1.0, 0.0)
+    assert (fresh.since_ns, fresh.cruise_ns) == (7, 7)
+
+
+@given(
+    st.sampled_from(Manoeuvre),
+    st.lists(
+        st.tuples(
+            st.floats(),
+            st.one_of(st.floats(-4, 4), st.just(math.nan)),
+            st.floats(),
+            st.lists(st.floats(min_value=0), max_size=8).map(tuple),
+            st.integers(0, 4 * NS_PER_S),
+        ),
+        max_size=30,
+    ),
+)
+def test_any_inputs_give_finite_motion_within_the_configured_rates(manoeuvre, ticks):
+    state, now_ns = replace(AvoidanceState(), manoeuvre=manoeuvre), 0
+    for clearance, yaw_rad, speed_mps, sectors, later_ns in ticks:
+        now_ns += later_ns
+        inputs = AvoidanceInputs(now_ns, clearance, yaw_rad, speed_mps, sectors)
+        state, motion = step(state, inputs, CONFIG)
+        assert 0 <= motion.forward_mps <= CONFIG.cruise_mps
+        assert abs(motion.yaw_rate_radps) <= math.radians(CONFIG.turn_rate_degps)
+        if not clearance >= CONFIG.escape_floor:
+            assert motion.forward_mps == 0.0
+        assert CONFIG.escape_floor <= state.demand <= 1.0
