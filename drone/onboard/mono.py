@@ -2,8 +2,8 @@
 
 Model contract (also in docs/architecture.md): input `image` float32 (1, 1, H, W) in 0-1, outputs
 `inverse_depth` and `log_variance` float32 (1, 1, rows, cols), and `obstacle` float32 (1, 2): log of
-the obstacle distance in m, and its log variance; metadata `contract`, `grid`, `input`, `calibration`,
-`version`. A version is a whole ONNX file, so that a swap exchanges one reference.
+the obstacle distance in m, and its log variance; metadata `contract`, `grid`, `input`,
+`calibration`, `version`. A version is a whole ONNX file, so that a swap exchanges one reference.
 """
 
 from __future__ import annotations

@@ -78,6 +78,11 @@ class Perception:
         self._network: MonoNetwork | None = None
         self._perf_s = perf_s
 
+    @property
+    def disparities(self) -> int:
+        """Disparity range of the matcher, px."""
+        return self._matcher.disparities
+
     def load(self, model: ModelVersion) -> None:
         """Let this version fly from now on.
 

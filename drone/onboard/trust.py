@@ -161,8 +161,8 @@ def operating_point(pairs: tuple[Pair, ...], stop_m: float, config: TrustConfig)
     """Return the point on the ROC with the least FPR at TPR >= `min_tpr`.
 
     The ROC is swept by the distance below which mono stops. The point that catches the required
-    share of positives with the fewest false alarms is the smallest such distance. What flies is that
-    distance divided by `safety`. An unknown estimate stops the drone, so it counts as caught.
+    share of positives with the fewest false alarms is the smallest such distance. What flies is
+    that distance divided by `safety`. An unknown estimate stops the drone, so it counts as caught.
     (Operating point, and 0.8 as the factor of safety: van Hecke et al. 2018.)
     """
     label = np.array([p.label_m for p in pairs])

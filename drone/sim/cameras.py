@@ -24,7 +24,7 @@ from drone.geometry import (
     rotation_from_quaternion,
 )
 from drone.messages import Image, Quaternion, Vector3
-from drone.sim.world import World
+from drone.sim.world import Picture, World
 
 NEAR_M = 0.05
 """Nearer than anything can come to an eye: the hull's front is 14 cm ahead of it."""
@@ -133,19 +133,28 @@ class StereoCamera:
             position_m: of the body, world.
             attitude: world from body.
         """
-        world_from_body = rotation_from_quaternion(attitude)
-        world_from_optical = world_from_body @ self.calibration.rotation
-        eye = np.array(position_m) + world_from_body @ np.array(self.calibration.left_in_body_m)
-        left, z_buffer = self._look(world_from_optical, eye)
-        eye = eye + self.calibration.baseline_m * world_from_optical[:, 0]
-        right, _ = self._look(world_from_optical, eye)
+        views = self._views(position_m, attitude)
+        (left, z_buffer), (right, _) = (self._look(view) for view in views)
         return StereoCapture(left, right, inverse_depth(z_buffer))
 
-    def _look(
-        self, world_from_optical: Matrix, eye_m: NDArray[np.float64]
-    ) -> tuple[Image, NDArray[np.float32]]:
+    def render_bare_pair(self, position_m: Vector3, attitude: Quaternion) -> None:
+        """Draw both eyes and make nothing of them: the floor of `capture`."""
+        for view in self._views(position_m, attitude):
+            self._render(view)
+
+    def _views(self, position_m: Vector3, attitude: Quaternion) -> list[list[float]]:
+        """Return the view matrices of the left and the right eye."""
+        world_from_body = rotation_from_quaternion(attitude)
+        world_from_optical = world_from_body @ self.calibration.rotation
+        left = np.array(position_m) + world_from_body @ np.array(self.calibration.left_in_body_m)
+        right = left + self.calibration.baseline_m * world_from_optical[:, 0]
+        return [view_matrix(world_from_optical, eye_m) for eye_m in (left, right)]
+
+    def _render(self, view: list[float]) -> Picture:
         camera = self.calibration.left
-        view = view_matrix(world_from_optical, eye_m)
-        picture = self._world.render(view, self._projection, (camera.width, camera.height))
+        return self._world.render(view, self._projection, (camera.width, camera.height))
+
+    def _look(self, view: list[float]) -> tuple[Image, NDArray[np.float32]]:
+        picture = self._render(view)
         grey = np.asarray(cv2.cvtColor(picture.rgba, cv2.COLOR_RGBA2GRAY), np.uint8)
         return self._noise.add_to(grey), picture.z_buffer

@@ -121,6 +121,11 @@ class RoomSimulator:
             self._advance(command, events)
         return self._sense(events)
 
+    def render_bare_pair(self) -> None:
+        """Draw both eyes where the drone is and throw them away: the floor of any camera period."""
+        motion = self._vehicle.kinematics()
+        self._camera.render_bare_pair(motion.position_m, motion.attitude)
+
     def close(self) -> None:
         """End the physics client; a second call does nothing."""
         self._world.close()

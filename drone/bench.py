@@ -1,0 +1,55 @@
+"""The bench record: a figure beside its floor, both measured in the same run.
+
+Value and reference are timed in turn, so that whatever else the machine does hits both alike; the
+medians are compared.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One bench figure.
+
+    Attributes:
+        value: median time of ours, ms.
+        reference: median time of the floor, ms.
+        ratio: value over reference; 1 is the floor itself.
+        n: how often each was timed.
+    """
+
+    value: float
+    reference: float
+    ratio: float
+    n: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as it stands in JSON."""
+        return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
+
+
+def compare(ours: Callable[[], object], floor: Callable[[], object], n: int) -> Figure:
+    """Time both in turn, n times each, after one untimed round.
+
+    Raises:
+        ValueError: n is less than 1.
+    """
+    if n < 1:
+        raise ValueError(f"a bench needs at least one round, not {n}")
+    ours(), floor()
+    pairs = [(_ms(ours), _ms(floor)) for _ in range(n)]
+    value = statistics.median(v for v, _ in pairs)
+    reference = statistics.median(r for _, r in pairs)
+    return Figure(value, reference, value / reference, n)
+
+
+def _ms(work: Callable[[], object]) -> float:
+    started_s = time.perf_counter()
+    work()
+    return 1e3 * (time.perf_counter() - started_s)
