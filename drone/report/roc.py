@@ -1,0 +1,118 @@
+"""How well mono tells near from free: the ROC over the last labelled stretch, and after stereo.
+
+In: a `Flight`. Out: curves of (false positive rate, true positive rate), and their chart. Mono
+stops below a distance; the curve is swept by that distance. An unknown estimate stops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from drone.messages import Mode
+from drone.report.flight import MODES, Flight, Table
+from drone.report.svg import Plot, Scale, Values, line, mark, picture, text
+
+LEAST_FRAMES = 10
+"""Of each kind, for a curve to be drawn."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roc:
+    """One curve.
+
+    Attributes:
+        name: of what, against what, over which stretch.
+        style: CSS class of its line.
+        fpr: share of free frames stopped, rising.
+        tpr: share of near frames caught.
+        positives: near frames.
+        negatives: free frames.
+        point: (fpr, tpr) with the threshold that flew, frame by frame.
+    """
+
+    name: str
+    style: str
+    fpr: Values
+    tpr: Values
+    positives: int
+    negatives: int
+    point: tuple[float, float]
+
+
+def roc_curves(flight: Flight) -> list[Roc]:
+    """Return the curves for which there are frames enough."""
+    stop_m = flight.config.pilot.switching.stop_m
+    labelled = _last_labelled(flight)
+    alone = flight.frames[flight.frames["mode"] == MODES.index(Mode.MONO)]
+    candidates = [
+        (f"against stereo, {_stretch(labelled)}", "m-stereo", labelled, "label_m"),
+        (f"against truth, {_stretch(labelled)}", "truth-solid", labelled, "true_m"),
+        (f"mono alone, against truth, {_stretch(alone)}", "m-mono", alone, "true_m"),
+    ]
+    curves = [_roc(name, style, rows, rows[by], stop_m) for name, style, rows, by in candidates]
+    return [curve for curve in curves if curve is not None]
+
+
+def _last_labelled(flight: Flight) -> Table:
+    """Return the last window of frames that stereo labelled and mono told before learning."""
+    pairs: Table = flight.frames[
+        flight.frames["labelled"] & np.isfinite(flight.frames["threshold_m"])
+    ]
+    if not len(pairs):
+        return pairs
+    recent = pairs["t_s"] >= pairs["t_s"][-1] - flight.config.pilot.trust.window_s
+    return pairs[recent]  # type: ignore[no-any-return]
+
+
+def _stretch(rows: Table) -> str:
+    return f"{rows['t_s'][0]:.0f} to {rows['t_s'][-1]:.0f} s" if len(rows) else "no frames"
+
+
+def _roc(name: str, style: str, rows: Table, reference_m: Values, stop_m: float) -> Roc | None:
+    near, free = reference_m < stop_m, reference_m >= stop_m
+    if near.sum() < LEAST_FRAMES or free.sum() < LEAST_FRAMES:
+        return None
+    told_m = np.where(np.isnan(rows["flown_m"]), 0.0, rows["flown_m"])
+    thresholds = np.concatenate([[-1.0], np.unique(told_m), [np.inf]])
+    tpr = np.searchsorted(np.sort(told_m[near]), thresholds, side="right") / near.sum()
+    fpr = np.searchsorted(np.sort(told_m[free]), thresholds, side="right") / free.sum()
+    stops = told_m < rows["threshold_m"]
+    point = (float(stops[free].mean()), float(stops[near].mean()))
+    return Roc(name, style, fpr, tpr, int(near.sum()), int(free.sum()), point)
+
+
+def roc_chart(flight: Flight, curves: list[Roc]) -> str:
+    """Return the chart, with the point that flew on each curve and what the licence asks for."""
+    plot = Plot(Scale(0, 1, 52, 432), Scale(0, 1, 400, 24))
+    trust = flight.config.pilot.trust
+    ticks = (0, 0.25, 0.5, 0.75, 1)
+    x_axis = [
+        text(plot.x.at(t), plot.bottom + 15, f"{100 * t:.0f} %", "tick", "middle") for t in ticks
+    ]
+    parts = [
+        _asked(plot, trust.max_fpr, trust.min_tpr),
+        plot.y_axis(ticks, "near frames caught", percent=True),
+        plot.x_axis(ticks, "free frames stopped needlessly", numbers=False),
+        *x_axis,
+        line(plot.x.px([0, 1]), plot.y.px([0, 1]), "line chance"),
+        *(line(plot.x.px(c.fpr), plot.y.px(c.tpr), f"line thick {c.style}") for c in curves),
+        *(_point(plot, curve) for curve in curves),
+    ]
+    return picture(440, 440, parts, "ROC of mono's stops", "square")
+
+
+def _asked(plot: Plot, max_fpr: float, min_tpr: float) -> str:
+    """Return the corner in which the licence is earned."""
+    x, y = plot.x.at(max_fpr), plot.y.at(min_tpr)
+    return (
+        f'<rect class="asked" x="{plot.left:.1f}" y="{plot.top:.1f}" '
+        f'width="{x - plot.left:.1f}" height="{y - plot.top:.1f}"/>'
+    )
+
+
+def _point(plot: Plot, curve: Roc) -> str:
+    fpr, tpr = curve.point
+    title = f"{curve.name}: {tpr:.0%} of near caught, {fpr:.0%} of free stopped"
+    return mark(plot.x.at(fpr), plot.y.at(tpr), "dot", f"point {curve.style}", title, 5.5)

@@ -1,0 +1,241 @@
+"""What happened, in plain words: three sentences, the key figures, and a table per mode.
+
+In: a `Flight`. Out: text, true to the log; every number stands in the log or in `Flight.figures`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from drone.messages import Mode
+from drone.report.flight import Flight, Span
+
+NAMES = {
+    Mode.STEREO: "stereo",
+    Mode.TRAINING_WHEELS: "training wheels",
+    Mode.MONO: "mono alone",
+    Mode.HOLD: "hold",
+    Mode.LAND: "land",
+}
+FLYING = (Mode.STEREO, Mode.TRAINING_WHEELS, Mode.MONO)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A key figure: what it is, its value, and what to compare it with."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def sentences(flight: Flight) -> list[str]:
+    """Return what happened, in three sentences (one if nothing was flown)."""
+    if not len(flight.ticks):
+        return ["The log holds no tick: nothing was flown."]
+    return [_licence(flight), _stereo(flight), _whole(flight)]
+
+
+def warnings(flight: Flight) -> list[str]:
+    """Return what a reader must know before trusting the report."""
+    found = []
+    if flight.damaged:
+        found.append(f"The log is damaged: {flight.damaged}. The report covers what can be read.")
+    ends = flight.of_kind("end")
+    if len(flight.ticks) and not ends:
+        found.append("The log has no end of flight: it breaks off, as when its writer was killed.")
+    if ends and ends[-1].detail == "interrupted":
+        found.append("The flight was interrupted before its end.")
+    wanted_s = flight.config.flight.duration_s
+    if flight.header.source == "sim" and flight.duration_s < wanted_s / 2 and not found:
+        found.append(f"The flight is short: {seconds(flight.duration_s)} of {seconds(wanted_s)}.")
+    return found
+
+
+def seconds(value_s: float) -> str:
+    """Return a time as a person says it."""
+    return f"{value_s:.1f} s" if value_s < 10 else f"{value_s:.0f} s"
+
+
+def metres(value_m: float) -> str:
+    """Return a distance as a person says it; unknown is a dash."""
+    if not math.isfinite(value_m):
+        return "\N{EN DASH}"
+    return f"{value_m:.2f} m" if value_m < 10 else f"{value_m:.0f} m"
+
+
+def share(value: float | None) -> str:
+    """Return a share in percent; unknown is a dash."""
+    if value is None or not math.isfinite(value):
+        return "\N{EN DASH}"
+    return f"{100 * value:.0f} %"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Return a count with its noun."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _licence(flight: Flight) -> str:
+    held = flight.spans(flight.ticks["held"])
+    flown = seconds(flight.duration_s)
+    if not held:
+        if not flight.swaps:
+            return f"No network ever flew: no model version was published in {flown}."
+        return f"Mono did not earn its licence in {flown}: {flight.licence}."
+    earned = f"Mono earned its licence after {seconds(held[0].start_s)}"
+    lost = len(held) - bool(flight.ticks["held"][-1])
+    if not lost:
+        return f"{earned} and kept it."
+    if lost == len(held):
+        return f"{earned}, lost it {_times(lost)} and did not hold it at the end."
+    return (
+        f"{earned}, lost it {_times(lost)} and held it again from {seconds(held[-1].start_s)} on."
+    )
+
+
+def _stereo(flight: Flight) -> str:
+    alone = flight.in_mode(Mode.MONO)
+    if alone:
+        return _alone(flight, alone)
+    helpless = flight.in_mode(Mode.HOLD) or flight.in_mode(Mode.LAND)
+    if helpless:
+        why = _why(flight, helpless[0])
+        return f"At {seconds(helpless[0].start_s)} the drone held{why}, with no one to fly it."
+    guarded_s = flight.figures["mode_s"][Mode.TRAINING_WHEELS.value]
+    if not guarded_s:
+        return "Stereo was there to the end and flew all the way."
+    return f"Stereo was there to the end; mono flew {seconds(guarded_s)} under its guard."
+
+
+def _alone(flight: Flight, alone: list[Span]) -> str:
+    figures = flight.figures
+    collisions = plural(figures["collisions"][Mode.MONO.value], "collision")
+    often = f" ({plural(len(alone), 'time')})" if len(alone) > 1 else ""
+    then = ""
+    if flight.in_mode(Mode.LAND):
+        then = "; then its licence ended, and the drone landed"
+    return (
+        f"Stereo was lost at {seconds(alone[0].start_s)}{_why(flight, alone[0])}, and mono flew "
+        f"{seconds(figures['mode_s'][Mode.MONO.value])} alone{often}: "
+        f"{metres(figures['distance_m'][Mode.MONO.value])} with {collisions}{then}."
+    )
+
+
+def _why(flight: Flight, span: Span) -> str:
+    """Return the logged reason of the mode change at the start of a span, in brackets."""
+    for mark in flight.of_kind("mode"):
+        if abs(mark.t_s - span.start_s) < 1e-6 and ": " in mark.detail:
+            return f" ({mark.detail.split(': ', 1)[1]})"
+    return ""
+
+
+def _whole(flight: Flight) -> str:
+    figures = flight.figures
+    flown_m = sum(figures["distance_m"].values())
+    collisions = sum(figures["collisions"].values())
+    guarded = figures["mode_s"][Mode.TRAINING_WHEELS.value] > 0
+    overrode = f"; stereo overrode mono {_times(figures['overrides'])}" if guarded else ""
+    ends = flight.of_kind("end")
+    end = f"; end: {ends[-1].detail}" if ends else ""
+    return (
+        f"In all {metres(flown_m)} in {seconds(flight.duration_s)} "
+        f"with {plural(collisions, 'collision')}{overrode}{end}."
+    )
+
+
+def key_figures(flight: Flight) -> list[Figure]:
+    """Return the row of figures under the headline."""
+    figures = flight.figures
+    measures = figures["measures"]
+    trust_s = [span.start_s for span in flight.spans(flight.ticks["held"])][:1]
+    by_mode = ", ".join(f"{figures['collisions'].get(m.value, 0)} {NAMES[m]}" for m in FLYING)
+    against = measures["mono_against_stereo"]
+    errors = measures["obstacle_distance"]
+    return [
+        Figure("flown", metres(sum(figures["distance_m"].values())), seconds(flight.duration_s)),
+        Figure("licence earned", seconds(trust_s[0]) if trust_s else "never", _versions(flight)),
+        Figure(
+            "mono flew",
+            share(_share_of_mono(flight)),
+            f"{metres(figures['distance_m']['mono'])} of it alone",
+        ),
+        Figure("collisions", str(sum(figures["collisions"].values())), by_mode),
+        Figure("overrides", str(figures["overrides"]), "stereo stopped mono"),
+        Figure("near frames caught", share(against["tpr"]), f"of {against['positives']}, by mono"),
+        Figure("needless stops", share(against["fpr"]), f"of {against['negatives']} free frames"),
+        Figure(
+            "distance error",
+            _error(errors["mono_male"]),
+            f"running mean {_error(errors['mean_male'])}, last label {_error(errors['last_male'])}",
+        ),
+    ]
+
+
+def _versions(flight: Flight) -> str:
+    frames = plural(flight.figures["labelled_frames"], "labelled frame")
+    return f"{frames}, {plural(flight.figures['model_versions'], 'model')}"
+
+
+def _share_of_mono(flight: Flight) -> float:
+    mode_s = flight.figures["mode_s"]
+    mono_s = mode_s[Mode.MONO.value] + mode_s[Mode.TRAINING_WHEELS.value]
+    return mono_s / flight.duration_s if flight.duration_s else math.nan
+
+
+def _error(male: float) -> str:
+    """Return a mean absolute log error as the factor that people understand."""
+    if not math.isfinite(male):
+        return "\N{EN DASH}"
+    return f"\N{MULTIPLICATION SIGN}{math.exp(male):.2f}"
+
+
+def mode_table(flight: Flight) -> list[list[str]]:
+    """Return one row per mode that flew: time, way, speed, turning, needless stops, collisions."""
+    figures, measures = flight.figures, flight.figures["measures"]
+    rows = []
+    for mode in Mode:
+        name = mode.value
+        if not figures["mode_s"][name]:
+            continue
+        collisions = figures["collisions"].get(name)
+        rows.append(
+            [
+                NAMES[mode],
+                seconds(figures["mode_s"][name]),
+                metres(figures["distance_m"].get(name, math.nan)),
+                metres(measures["metres_per_min"].get(name, math.nan)),
+                share(measures["turning_share"].get(name)),
+                _plain(measures["needless_stops_per_100m"].get(name, math.nan)),
+                "\N{EN DASH}" if collisions is None else str(collisions),
+            ]
+        )
+    return rows
+
+
+def _plain(value: float) -> str:
+    return f"{value:.1f}" if math.isfinite(value) else "\N{EN DASH}"
+
+
+def happenings(flight: Flight) -> list[tuple[float, str, str]]:
+    """Return time, kind and words of everything that happened, in order."""
+    found = [(mark.t_s, mark.kind, mark.detail.replace("_", " ")) for mark in flight.marks]
+    for span in flight.overrides:
+        rows = flight.ticks[flight.ticks["t_s"] == span.start_s]
+        stereo_m, mono_m = float(rows["stereo_m"][0]), float(rows["mono_m"][0])
+        words = f"stereo {metres(stereo_m)}, mono {metres(mono_m)}; for {seconds(span.length_s)}"
+        found.append((span.start_s, "override", words))
+    return sorted(found)
+
+
+def known_median(values: np.ndarray) -> float:
+    """Return the median of what is known, NaN if nothing is."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else math.nan
