@@ -87,6 +87,8 @@ class MonoConfig(_Section):
 
     width_px: Annotated[int, Field(ge=32, le=1024)] = 128
     height_px: Annotated[int, Field(ge=24, le=1024)] = 96
+    caution: Annotated[float, Field(ge=0, le=5)] = 1.5
+    """How many of its own standard deviations nearer than it thinks mono takes things to be."""
     average_s: NotNegative = 0.25
     """The obstacle distance is averaged (as inverse distance) over this long."""
 

@@ -179,10 +179,10 @@ class MonoEstimate:
         eye: whose image it saw.
         inverse_depth: (rows, cols) float32, 1/m.
         log_variance: (rows, cols) float32, log of the variance of `inverse_depth`, log(1/m^2).
-        obstacle_m: obstacle distance, m, NaN where unknown: the geometric mean of the one that the
-            label's function finds in the grid, and of `direct_m`.
-        sectors_m: as in `DistanceLabel`.
-        direct_m: obstacle distance by the network's second head, m, NaN where unknown.
+        obstacle_m: obstacle distance from the same function as the label's, m, NaN where unknown.
+        sectors_m: as in `DistanceLabel`, but cautious.
+        cautious_m: obstacle distance where the network's own uncertainty counts as nearer: what
+            trust is measured on, and what flies.
     """
 
     seq: int
@@ -195,7 +195,7 @@ class MonoEstimate:
     log_variance: FloatGrid
     obstacle_m: float
     sectors_m: tuple[float, ...]
-    direct_m: float = math.nan
+    cautious_m: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +285,7 @@ class Decision:
         reason: why this mode, in words.
         obstacle_m: distance of the deciding cue, m, NaN where unknown.
         stereo_obstacle_m: latest stereo distance, NaN where unknown or stale.
-        mono_obstacle_m: latest mono distance, averaged over a short while, NaN likewise.
+        mono_obstacle_m: latest cautious mono distance, averaged over a short while, NaN likewise.
         blocked: the deciding cue says stop.
         override: stereo stops a drone that mono would have let fly on.
         event: the switching event of this tick, or empty.

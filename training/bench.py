@@ -18,7 +18,7 @@ from drone.sim.cameras import calibration_of
 from drone.sim.simulator import RoomSimulator, SimOutput
 from training.export import Exporter, sha256
 from training.flight import single_thread
-from training.networks import GridNet, grid_loss, obstacle_loss
+from training.networks import GridNet, grid_loss
 from training.online import OnlineTrainer
 
 DOWN = (0.0, 1.0, 0.0)
@@ -132,7 +132,7 @@ class _Bench:
         for seq in range(learner.min_frames):
             frame = StereoFrame(seq, 0, True, self._frame.left, self._frame.right)
             self._trainer.observe(frame, self._label, DOWN)
-        network = GridNet(self._perception.spec.grid).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = GridNet(self._perception.spec.grid).to(memory_format=torch.channels_last)
         batch = self._trainer.buffer.sample(learner.batch_size, np.random.default_rng(0))
         image = torch.from_numpy(batch.image.astype(np.float32) / 255).contiguous(
             memory_format=torch.channels_last
@@ -141,9 +141,7 @@ class _Bench:
         optimizer = torch.optim.AdamW(network.parameters())
 
         def bare() -> None:
-            prediction = network(image)
-            loss = grid_loss(prediction, *grids)
-            loss = loss + obstacle_loss(prediction, torch.from_numpy(batch.obstacle_m))
+            loss = grid_loss(network(image), *grids)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -49,12 +49,11 @@ class LabelledFrame:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Stacked samples: images (B, 1, H, W) uint8, grids (B, 1, rows, cols), distances (B,)."""
+    """Stacked samples: images (B, 1, H, W) uint8, grids (B, 1, rows, cols) float32."""
 
     image: NDArray[np.uint8]
     inverse_depth: NDArray[np.float32]
     confidence: NDArray[np.float32]
-    obstacle_m: NDArray[np.float32]
 
 
 def bucket(obstacle_m: float) -> int:
@@ -129,5 +128,4 @@ def _stacked(frames: list[LabelledFrame]) -> Batch:
         np.stack([f.image for f in frames])[:, None],
         np.stack([f.inverse_depth for f in frames])[:, None],
         np.stack([f.confidence for f in frames])[:, None],
-        np.array([f.obstacle_m for f in frames], np.float32),
     )

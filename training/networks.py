@@ -1,4 +1,4 @@
-"""The monocular network: grey image in, inverse depth per cell and one obstacle distance out.
+"""The monocular network: grey image in, inverse depth and its uncertainty per cell out.
 
 A plain convolutional network with batch normalisation, which export folds away. Position enters as
 two extra channels at the grid's resolution, because height in the image says much about distance in
@@ -6,9 +6,6 @@ a room, and convolutions alone cannot see where they are.
 """
 
 from __future__ import annotations
-
-import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,22 +19,6 @@ LOG_VARIANCE_RANGE = (-9.0, 2.0)
 """Bounds of the predicted log variance of inverse depth, log(1/m^2)."""
 START_INVERSE_DEPTH = 0.45
 """1/m: what an untrained network says, about the middle of a room."""
-ATTENTION_MAPS = 4
-HIDDEN = 64
-
-
-class Prediction(NamedTuple):
-    """What the network answers, each with the log of its variance.
-
-    Attributes:
-        inverse_depth: (B, 1, rows, cols), 1/m, > 0.
-        log_variance: (B, 1, rows, cols), log(1/m^2).
-        obstacle: (B, 2), log of the obstacle distance in m, and log variance of that.
-    """
-
-    inverse_depth: Tensor
-    log_variance: Tensor
-    obstacle: Tensor
 
 
 class _Block(nn.Sequential):
@@ -52,10 +33,9 @@ class _Block(nn.Sequential):
 
 
 class GridNet(nn.Module):
-    """Predicts the inverse-depth grid and, by a second head, the obstacle distance itself.
+    """Predicts the inverse-depth grid.
 
-    The second head pools the features with a few learned attention maps over the cells.
-    Shapes: image (B, 1, H, W) in 0-1 -> `Prediction`.
+    Shapes: image (B, 1, H, W) in 0-1 -> inverse depth and log variance, (B, 1, rows, cols) each.
     """
 
     position: Tensor
@@ -76,18 +56,14 @@ class GridNet(nn.Module):
         self.context = nn.Linear(4 * width, 4 * width)
         self.tail = _Block(4 * width, 4 * width, dilation=4)
         self.head = nn.Conv2d(4 * width, 2, 1)
-        self.attention = nn.Conv2d(4 * width, ATTENTION_MAPS, 1)
-        self.obstacle = nn.Sequential(
-            nn.Linear(ATTENTION_MAPS * 4 * width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2)
-        )
         self.register_buffer("position", _position(grid), persistent=False)
         with torch.no_grad():
             self.head.weight.mul_(0.1)
         start = [_inverse_softplus(START_INVERSE_DEPTH), -3.0]
         self.head.bias = nn.Parameter(torch.tensor(start))
 
-    def forward(self, image: Tensor) -> Prediction:
-        """Return grid and obstacle distance."""
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return inverse depth (1/m) and its log variance, (B, 1, rows, cols) each."""
         features = self.stem(image - 0.5)
         if features.shape[-2:] != self.grid:
             features = functional.adaptive_avg_pool2d(features, self.grid)
@@ -97,11 +73,7 @@ class GridNet(nn.Module):
         features = self.tail(features + context[:, :, None, None])
         raw = self.head(features)
         inverse_depth = functional.softplus(raw[:, :1]) + MIN_INVERSE_DEPTH
-        attention = self.attention(features).flatten(2).softmax(dim=2)
-        pooled = torch.matmul(attention, features.flatten(2).transpose(1, 2)).flatten(1)
-        return Prediction(
-            inverse_depth, raw[:, 1:].clamp(*LOG_VARIANCE_RANGE), self.obstacle(pooled)
-        )
+        return inverse_depth, raw[:, 1:].clamp(*LOG_VARIANCE_RANGE)
 
 
 def _position(grid: GridSpec) -> Tensor:
@@ -114,42 +86,21 @@ def _inverse_softplus(value: float) -> float:
     return float(torch.log(torch.expm1(torch.tensor(value))))
 
 
-def laplace_loss(error: Tensor, log_variance: Tensor, weight: Tensor) -> Tensor:
-    """Return the weighted mean Laplace negative log likelihood, a scalar.
+def grid_loss(output: tuple[Tensor, Tensor], target: Tensor, confidence: Tensor) -> Tensor:
+    """Return the mean Laplace negative log likelihood over the known cells, a scalar.
 
     With scale b = exp(log_variance / 2) / sqrt(2), the variance of a Laplace distribution being
     2 b^2 (Kendall and Gal 2017, equation 8, with absolute instead of squared error).
 
     Args:
-        error: any shape.
-        log_variance: of that shape.
-        weight: of that shape, 0 where the error is unknown.
-    """
-    log_scale = 0.5 * log_variance.clamp(*LOG_VARIANCE_RANGE) - 0.5 * math.log(2)
-    loss = error.abs() * torch.exp(-log_scale) + log_scale
-    return (weight * loss).sum() / weight.sum().clamp(min=1.0)
-
-
-def grid_loss(prediction: Prediction, target: Tensor, confidence: Tensor) -> Tensor:
-    """Return the loss of the inverse-depth grid over its known cells, a scalar.
-
-    Args:
-        prediction: of a batch.
-        target: (B, 1, rows, cols), 1/m, NaN where unknown.
+        output: inverse depth and log variance, (B, 1, rows, cols).
+        target: (B, 1, rows, cols), NaN where unknown.
         confidence: (B, 1, rows, cols), 0 where unknown.
     """
+    inverse_depth, log_variance = output
     known = torch.isfinite(target)
-    error = prediction.inverse_depth - torch.where(known, target, 0.0)
-    return laplace_loss(error, prediction.log_variance, torch.where(known, confidence, 0.0))
-
-
-def obstacle_loss(prediction: Prediction, obstacle_m: Tensor) -> Tensor:
-    """Return the loss of the obstacle distance, on its logarithm, a scalar.
-
-    Args:
-        prediction: of a batch.
-        obstacle_m: (B,), NaN where unknown.
-    """
-    known = torch.isfinite(obstacle_m)
-    error = prediction.obstacle[:, 0] - torch.where(known, obstacle_m, 1.0).log()
-    return laplace_loss(error, prediction.obstacle[:, 1], known.to(error.dtype))
+    weight = torch.where(known, confidence, 0.0)
+    error = (inverse_depth - torch.where(known, target, 0.0)).abs()
+    log_scale = 0.5 * log_variance - 0.3466
+    loss = error * torch.exp(-log_scale) + log_scale
+    return (weight * loss).sum() / weight.sum().clamp(min=1.0)

@@ -15,6 +15,7 @@ import copy
 import json
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -34,16 +35,26 @@ from drone.messages import (
 from drone.onboard.mono import MonoNetwork, MonoSpec, network_input
 from training.buffer import Batch, HoldOut, LabelledFrame, ReplayBuffer, role
 from training.export import Exporter, sha256
-from training.networks import GridNet, grid_loss, obstacle_loss
+from training.networks import GridNet, grid_loss
 
 WARMUP_STEPS = 50
 MAX_GRADIENT = 5.0
-OBSTACLE_WEIGHT = 0.3
-"""Of the second head's loss beside the grid's; with 1 the grid learned worse."""
 EXPORT_TOLERANCE = 1e-4
 """Largest difference between ONNX Runtime's and torch's inverse depth, 1/m."""
 GATE_RATIO, GATE_MARGIN = 1.15, 0.02
 """A candidate may have at most this held-out error: ratio times the flying one's plus margin."""
+
+
+class Score(NamedTuple):
+    """A version's obstacle distance for a held-out frame, m, NaN where unknown.
+
+    Attributes:
+        obstacle_m: as it thinks.
+        cautious_m: as it flies.
+    """
+
+    obstacle_m: float
+    cautious_m: float
 
 
 @dataclass
@@ -64,12 +75,27 @@ class OnlineTrainer:
     """The `cnn` learner."""
 
     def __init__(
-        self, config: LearnerConfig, spec: MonoSpec, meter: DistanceMeter, seed: int
+        self,
+        config: LearnerConfig,
+        spec: MonoSpec,
+        meter: DistanceMeter,
+        seed: int,
+        caution: float = 0.0,
     ) -> None:
+        """Make a fresh network.
+
+        Args:
+            config: of the learner.
+            spec: what its models are made for.
+            meter: measures the held-out frames' obstacle distance.
+            seed: of weights and sampling.
+            caution: of the distances that go to trust (`MonoAnswer.near_bound`).
+        """
         self.counts = LearnerCounts()
         self._config = config
         self._spec = spec
         self._meter = meter
+        self._caution = caution
         self._rng = np.random.default_rng([seed, 7])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -82,7 +108,7 @@ class OnlineTrainer:
         self._exporter = Exporter(self._network, spec)
         self.buffer = ReplayBuffer(config.buffer_frames)
         self.holdout = HoldOut(config.holdout_frames)
-        self._flying: dict[int, float] = {}
+        self._flying: dict[int, Score] = {}
         self._published_ns = 0
         self._published_steps = 0
 
@@ -142,14 +168,11 @@ class OnlineTrainer:
 
     def _step(self, batch: Batch) -> None:
         image, target, confidence = _augmented(batch, self._rng)
-        distance = torch.from_numpy(batch.obstacle_m)
         for group in self._optimizer.param_groups:
             group["lr"] = self._config.learning_rate * min(
                 1, (self.counts.steps + 1) / WARMUP_STEPS
             )
-        prediction = self._network(image)
-        loss = grid_loss(prediction, target, confidence)
-        loss = loss + OBSTACLE_WEIGHT * obstacle_loss(prediction, distance)
+        loss = grid_loss(self._network(image), target, confidence)
         self._optimizer.zero_grad()
         if not torch.isfinite(loss):
             self._roll_back()
@@ -207,22 +230,23 @@ class OnlineTrainer:
             onnx,
             model.sha256,
             tuple(scores),
-            tuple(scores.values()),
+            tuple(score.cautious_m for score in scores.values()),
             json.dumps({**summary, "holdout_male": self.counts.holdout_male}),
         )
 
-    def _gate(self, model: ModelVersion) -> tuple[dict[int, float], str]:
+    def _gate(self, model: ModelVersion) -> tuple[dict[int, Score], str]:
         """Return the held-out distances by frame number, and why the candidate may not fly."""
         try:
             network = MonoNetwork(model, self._spec)
         except UserError as error:
             return {}, str(error)
-        scores: dict[int, float] = {}
+        scores: dict[int, Score] = {}
         for frame in self.holdout.frames:
             answer = network.estimate(frame.image)
             if not answer.finite:
                 return {}, "not finite on a held-out frame"
-            scores[frame.seq] = answer.distance_m(self._meter, frame.down)
+            grids = (answer.inverse_depth, answer.near_bound(self._caution))
+            scores[frame.seq] = Score(*(self._meter.obstacle_m(g, frame.down) for g in grids))
         if not self._equals_torch(network):
             return {}, "ONNX differs from torch"
         candidate, flying = self._male(scores, self._flying), self._male(self._flying, scores)
@@ -234,7 +258,7 @@ class OnlineTrainer:
         image = self.holdout.frames[-1].image if len(self.holdout) else self._gray()
         batch = torch.from_numpy(network_input(image, self._spec.width_px, self._spec.height_px))
         with torch.no_grad():
-            expected = self._average.eval()(batch).inverse_depth[0, 0].numpy()
+            expected = self._average.eval()(batch)[0][0, 0].numpy()
         self._average.train()
         difference = np.abs(network.estimate(image).inverse_depth - expected).max()
         return bool(difference <= EXPORT_TOLERANCE)
@@ -242,15 +266,15 @@ class OnlineTrainer:
     def _gray(self) -> np.ndarray:
         return np.full((self._spec.height_px, self._spec.width_px), 128, np.uint8)
 
-    def _male(self, scores: dict[int, float], among: dict[int, float] | None = None) -> float:
+    def _male(self, scores: dict[int, Score], among: dict[int, Score] | None = None) -> float:
         """Return the mean absolute log error on the held-out frames scored, NaN without any."""
         errors = [
-            abs(math.log(scores[f.seq] / f.obstacle_m))
+            abs(math.log(scores[f.seq].obstacle_m / f.obstacle_m))
             for f in self.holdout.frames
             if f.seq in scores
             and (among is None or f.seq in among)
             and math.isfinite(f.obstacle_m)
-            and math.isfinite(scores[f.seq])
+            and math.isfinite(scores[f.seq].obstacle_m)
         ]
         return sum(errors) / len(errors) if errors else math.nan
 

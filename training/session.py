@@ -42,7 +42,11 @@ class Session:
         self.pilot = Pilot(config.pilot, self.perception)
         self.state = PilotState()
         self.trainer = OnlineTrainer(
-            config.learner, self.perception.spec, self.perception.meter, config.flight.seed
+            config.learner,
+            self.perception.spec,
+            self.perception.meter,
+            config.flight.seed,
+            config.pilot.mono.caution,
         )
         self.score = FlightScore(config.pilot.switching.stop_m)
         self.model: ModelVersion | None = None

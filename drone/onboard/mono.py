@@ -1,15 +1,13 @@
 """One image in, inverse depth out: the network as it flies, in ONNX Runtime on one thread.
 
 Model contract (also in docs/architecture.md): input `image` float32 (1, 1, H, W) in 0-1, outputs
-`inverse_depth` and `log_variance` float32 (1, 1, rows, cols), and `obstacle` float32 (1, 2): log of
-the obstacle distance in m, and its log variance; metadata `contract`, `grid`, `input`,
+`inverse_depth` and `log_variance` float32 (1, 1, rows, cols); metadata `contract`, `grid`, `input`,
 `calibration`, `version`. A version is a whole ONNX file, so that a swap exchanges one reference.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,11 +16,11 @@ import numpy as np
 import onnxruntime as ort
 
 from drone.errors import UserError
-from drone.geometry import DistanceMeter, GridSpec
-from drone.messages import FloatGrid, Image, ModelVersion, Vector3
+from drone.geometry import GridSpec
+from drone.messages import FloatGrid, Image, ModelVersion
 
 CONTRACT = "drone-mono-1"
-OUTPUTS = ("inverse_depth", "log_variance", "obstacle")
+OUTPUTS = ("inverse_depth", "log_variance")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,27 +30,24 @@ class MonoAnswer:
     Attributes:
         inverse_depth: (rows, cols) float32, 1/m.
         log_variance: (rows, cols) float32, log(1/m^2).
-        direct_m: the second head's obstacle distance, m.
     """
 
     inverse_depth: FloatGrid
     log_variance: FloatGrid
-    direct_m: float
 
     @property
     def finite(self) -> bool:
         """Every number is one."""
-        grids = np.isfinite(self.inverse_depth).all() and np.isfinite(self.log_variance).all()
-        return bool(grids) and math.isfinite(self.direct_m) and self.direct_m > 0
+        grids = (self.inverse_depth, self.log_variance)
+        return all(bool(np.isfinite(grid).all()) for grid in grids)
 
-    def distance_m(self, meter: DistanceMeter, down: Vector3) -> float:
-        """Return the obstacle distance: the geometric mean of the grid's and the second head's.
+    def near_bound(self, caution: float) -> FloatGrid:
+        """Return inverse depth plus so many of the network's own standard deviations.
 
-        The two err differently: the grid knows where things are, and jumps when an edge crosses the
-        corridor's; the head is smooth. NaN where either is unknown.
+        What the network is unsure of counts as nearer than it thinks.
         """
-        far_m = meter.corridor.far_m
-        return math.sqrt(meter.obstacle_m(self.inverse_depth, down) * min(self.direct_m, far_m))
+        deviation: FloatGrid = np.exp(np.float32(0.5) * self.log_variance)
+        return self.inverse_depth + np.float32(caution) * deviation
 
 
 @dataclass(frozen=True)
@@ -105,10 +100,8 @@ class MonoNetwork:
             image: (H, W) uint8 of any size with the camera's aspect.
         """
         batch = network_input(image, self._spec.width_px, self._spec.height_px)
-        inverse_depth, log_variance, obstacle = self._session.run(list(OUTPUTS), {"image": batch})
-        with np.errstate(over="ignore"):
-            direct_m = float(np.exp(np.float64(obstacle[0, 0])))
-        return MonoAnswer(inverse_depth[0, 0], log_variance[0, 0], direct_m)
+        inverse_depth, log_variance = self._session.run(list(OUTPUTS), {"image": batch})
+        return MonoAnswer(inverse_depth[0, 0], log_variance[0, 0])
 
 
 def network_input(image: Image, width_px: int, height_px: int) -> np.ndarray:

@@ -9,7 +9,6 @@ and model version, it says the same.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -76,6 +75,7 @@ class Perception:
         self._matcher = StereoMatcher(config.stereo, calibration)
         self._labeller = Labeller(config.labels, self.meter, calibration.disparity_metres)
         self._network: MonoNetwork | None = None
+        self._caution = config.mono.caution
         self._perf_s = perf_s
 
     @property
@@ -145,7 +145,8 @@ class Perception:
         reason: str,
     ) -> MonoEstimate:
         assert self._network is not None
-        unknown = self.meter.grid.unknown()
+        inverse_depth = answer.inverse_depth if answer else self.meter.grid.unknown()
+        near = answer.near_bound(self._caution) if answer else inverse_depth
         return MonoEstimate(
             seq=frame.seq,
             stamp_ns=frame.stamp_ns,
@@ -153,11 +154,11 @@ class Perception:
             reason=reason,
             version=self._network.version,
             eye=eye,
-            inverse_depth=answer.inverse_depth if answer else unknown,
-            log_variance=answer.log_variance if answer else unknown,
-            obstacle_m=answer.distance_m(self.meter, down) if answer else math.nan,
-            sectors_m=self.meter.sectors_m(answer.inverse_depth if answer else unknown, down),
-            direct_m=answer.direct_m if answer else math.nan,
+            inverse_depth=inverse_depth,
+            log_variance=answer.log_variance if answer else inverse_depth,
+            obstacle_m=self.meter.obstacle_m(inverse_depth, down),
+            sectors_m=self.meter.sectors_m(near, down),
+            cautious_m=self.meter.obstacle_m(near, down),
         )
 
     def _now_s(self) -> float:

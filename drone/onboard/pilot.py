@@ -188,7 +188,7 @@ def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfi
         state = replace(state, stereo=_sight(percept.label))
     if percept.estimate is not None:
         state = _with_estimate(state, percept.estimate, config)
-        pair = _pair(state, percept.label, percept.estimate)
+        pair = _pair(state, percept.label)
         if pair is not None:
             trusted = trust.add_pair(trusted, pair, stop_m, config.trust)
     allowed = config.switching.strategy != "stereo_only"
@@ -199,7 +199,8 @@ def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfi
 def _sight(seen: DistanceLabel | MonoEstimate) -> Sight:
     if not seen.valid:
         return Sight(seen.stamp_ns)
-    return Sight(seen.stamp_ns, seen.obstacle_m, seen.sectors_m)
+    distance_m = seen.cautious_m if isinstance(seen, MonoEstimate) else seen.obstacle_m
+    return Sight(seen.stamp_ns, distance_m, seen.sectors_m)
 
 
 def _with_estimate(state: PilotState, estimate: MonoEstimate, config: PilotConfig) -> PilotState:
@@ -212,13 +213,13 @@ def _with_estimate(state: PilotState, estimate: MonoEstimate, config: PilotConfi
     )
 
 
-def _pair(state: PilotState, label: DistanceLabel | None, estimate: MonoEstimate) -> Pair | None:
+def _pair(state: PilotState, label: DistanceLabel | None) -> Pair | None:
     """Return the frame's pair, None where stereo says nothing."""
     if label is None or not label.valid or math.isnan(label.obstacle_m):
         return None
     averaged = trust.mean_distance(d for _, d in state.mono_recent)
-    averaged = averaged if math.isfinite(estimate.obstacle_m) else math.nan
-    return Pair(label.seq, label.stamp_ns, label.obstacle_m, estimate.obstacle_m, averaged)
+    averaged = averaged if math.isfinite(state.mono.obstacle_m) else math.nan
+    return Pair(label.seq, label.stamp_ns, label.obstacle_m, state.mono.obstacle_m, averaged)
 
 
 def _fresh(sight: Sight, now_ns: int, config: PilotConfig) -> Sight:
