@@ -132,7 +132,8 @@ class _Bench:
         for seq in range(learner.min_frames):
             frame = StereoFrame(seq, 0, True, self._frame.left, self._frame.right)
             self._trainer.observe(frame, self._label, DOWN)
-        network = GridNet(self._perception.spec.grid).to(memory_format=torch.channels_last)
+        network = GridNet(self._perception.spec.grid)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         batch = self._trainer.buffer.sample(learner.batch_size, np.random.default_rng(0))
         image = torch.from_numpy(batch.image.astype(np.float32) / 255).contiguous(
             memory_format=torch.channels_last

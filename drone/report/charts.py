@@ -24,7 +24,7 @@ from drone.report.svg import (
     ticks_row,
 )
 
-WIDTH, LEFT, RIGHT = 1000.0, 56.0, 992.0
+WIDTH, LEFT, RIGHT = 1000.0, 56.0, 982.0
 NEAR_M, FAR_M = 0.3, 8.0
 _DISTANCE_TICKS = (0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
 _ROW_S = (10, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600)
@@ -216,7 +216,7 @@ def _loss(flight: Flight, x: Scale) -> str:
     plot = Plot(x, Scale(low - 0.05, high + 0.05, 300, 226))
     return "".join(
         [
-            plot.y_axis(round_ticks(plot.y.low, plot.y.high, 3), "training loss (log likelihood)"),
+            plot.y_axis(round_ticks(plot.y.low, plot.y.high, 3), "training loss"),
             plot.x_axis(round_ticks(0, x.high, 9), "flight time, s"),
             plot.curve(t_s, loss, "line truth-solid"),
         ]

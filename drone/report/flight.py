@@ -46,7 +46,7 @@ _TICK = np.dtype(
     [
         *[(name, "f8") for name in ("t_s", "mono_m", "stereo_m", "operating_m", "threshold_m")],
         *[(name, "f8") for name in ("tpr", "fpr", "north_m", "east_m")],
-        *[(name, "?") for name in ("override", "held", "frozen", "blocked", "brakes")],
+        *[(name, "?") for name in ("override", "held", "frozen", "blocked", "brakes", "permitted")],
         *[(name, "i4") for name in ("mode", "positives", "negatives")],
     ]
 )
@@ -54,7 +54,7 @@ _FRAME = np.dtype(
     [
         ("seq", "i8"),
         *[(name, "f8") for name in ("t_s", "label_m", "raw_m", "flown_m", "threshold_m")],
-        *[(name, "f8") for name in ("true_m", "hidden_m", "north_m", "east_m")],
+        *[(name, "f8") for name in ("true_m", "hidden_m", "north_m", "east_m", "relief")],
         *[("labelled", "?"), ("mode", "i4")],
     ]
 )
@@ -116,11 +116,12 @@ class Flight:
         damaged: what is wrong with the file, None if nothing.
         ticks: one row per tick: `t_s`; `mono_m`, `stereo_m`, `threshold_m` as decided on, m;
             `operating_m`, `tpr`, `fpr`, `positives`, `negatives`, `held`, `frozen` of the licence;
-            `north_m`, `east_m` by the vehicle; `override`, `blocked`, `brakes`; `mode`, an index
-            of `MODES`.
+            `north_m`, `east_m` by the vehicle; `override`, `blocked`, `brakes`; `permitted` by
+            the human pilot; `mode`, an index of `MODES`.
         frames: one row per frame: `label_m` and `labelled`, `raw_m` of this image
             alone, `flown_m` and `threshold_m` as decided on, `true_m`, `hidden_m` of healthy
-            stereo, `north_m` and `east_m` in truth; NaN where unknown.
+            stereo, `north_m` and `east_m` in truth; NaN where unknown; `relief`, how much depth
+            varies over the image.
         marks: what was logged as an event, of the flight or of the cameras.
         learning: how learning stood.
         swaps: which version flew from when on.
@@ -150,6 +151,11 @@ class Flight:
     def has_truth(self) -> bool:
         """The log knows what the pilot did not see."""
         return bool(np.isfinite(self.frames["true_m"]).any())
+
+    @property
+    def watched(self) -> bool:
+        """The human pilot had control throughout: a recorded flight, or a vehicle carried."""
+        return bool(len(self.ticks)) and not self.ticks["permitted"].any()
 
     @property
     def track(self) -> Table:
@@ -283,15 +289,17 @@ class _Reader:
         position_m = vehicle_m if truth is None else truth.position_m
         self._score.decided(decision, position_m, tick.frame is not None)
         self._licence = decision.trust.reason
-        self._ticks.append(self._tick_row(decision, vehicle_m))
+        self._ticks.append(self._tick_row(decision, tick.permitted, vehicle_m))
 
-    def _tick_row(self, decision: Decision, position_m: Vector3) -> tuple[Any, ...]:
+    def _tick_row(
+        self, decision: Decision, permitted: bool, position_m: Vector3
+    ) -> tuple[Any, ...]:
         trust = decision.trust
         return (
             *(self._t_s(decision.stamp_ns), decision.mono_obstacle_m, decision.stereo_obstacle_m),
             *(trust.operating_m, trust.threshold_m, trust.tpr, trust.fpr, *position_m[:2]),
             *(decision.override, trust.held, trust.frozen, decision.blocked),
-            decision.manoeuvre == Manoeuvre.BRAKE,
+            *(decision.manoeuvre == Manoeuvre.BRAKE, permitted),
             *(MODES.index(decision.mode), trust.positives, trust.negatives),
         )
 
@@ -309,12 +317,22 @@ class _Reader:
         return (
             *(tick.frame.seq, self._t_s(tick.stamp_ns)),
             *(label_m, raw_m, decision.mono_obstacle_m),
-            *(decision.trust.threshold_m, true_m, hidden_m, *where_m[:2]),
+            *(decision.trust.threshold_m, true_m, hidden_m, *where_m[:2], _relief(label, estimate)),
             *(label is not None and label.valid, MODES.index(decision.mode)),
         )
 
 
-def flown_apart(rows: Table) -> Mask:
-    """Return, per row of a track, whether the drone was put there rather than flew there."""
+def _relief(label: DistanceLabel | None, estimate: MonoEstimate | None) -> float:
+    """Return the standard deviation of log inverse depth: a wall has little, a pillar much."""
+    grid = None if estimate is None else estimate.inverse_depth
+    if label is not None and label.valid:
+        grid = label.inverse_depth
+    known = None if grid is None else grid[grid > 0]
+    return 0.0 if known is None or not len(known) else float(np.std(np.log(known)))
+
+
+def put_there(flight: Flight, rows: Table) -> Mask:
+    """Return, per row of a track, whether the drone was put there (in simulation), not flown."""
     step_m = np.hypot(np.diff(rows["north_m"]), np.diff(rows["east_m"]))
-    return np.concatenate([[True], step_m >= JUMP_M]) if len(rows) else np.zeros(0, bool)
+    jump_m = JUMP_M if flight.header.source == "sim" else math.inf
+    return np.concatenate([[True], step_m >= jump_m]) if len(rows) else np.zeros(0, bool)

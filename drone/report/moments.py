@@ -25,6 +25,7 @@ from drone.messages import (
     Truth,
 )
 from drone.report.flight import MODES, Flight
+from drone.report.svg import Values
 
 MOST = 8
 _BEFORE_COLLISION_S = 0.6
@@ -111,30 +112,45 @@ def _weight(flight: Flight, t_s: float) -> int:
 
 
 def _mono_stop(flight: Flight) -> list[tuple[float, str]]:
-    """Return a stop in the middle of mono flying alone, and the moment before it."""
+    """Return a stop of mono flying alone, rather one that was due, and the moment before it."""
     ticks = flight.ticks
     alone = ticks["mode"] == MODES.index(Mode.MONO)
     begins = np.flatnonzero(ticks["brakes"] & alone & ~np.roll(ticks["brakes"], 1))
     if not len(begins):
         return []
-    t_s = float(ticks["t_s"][begins[len(begins) // 2]])
+    reference_m = np.interp(
+        ticks["t_s"][begins], *_known(flight.frames["t_s"], flight.frames["hidden_m"])
+    )
+    due = begins[reference_m < 1.5 * flight.config.pilot.switching.stop_m]
+    candidates = due if len(due) else begins
+    t_s = float(ticks["t_s"][candidates[len(candidates) // 2]])
     return [
         (t_s, "mono alone stops"),
         (t_s - _BEFORE_STOP_S, f"mono alone, {_BEFORE_STOP_S} s before it stops"),
     ]
 
 
+def _known(t_s: Values, values: Values) -> tuple[Values, Values]:
+    known = np.isfinite(values)
+    return (t_s[known], values[known]) if known.any() else (t_s[:1], np.full(1, np.inf))
+
+
 def _fill(flight: Flight, chosen: dict[int, str], most: int) -> None:
-    """Fill up with the middles of the longest gaps."""
+    """Fill up with a frame of varied depth from the middle of the longest gap, and so on."""
     t_s = flight.frames["t_s"]
     while len(chosen) < most:
         rows = sorted(chosen)
         gaps = [(t_s[b] - t_s[a], a, b) for a, b in itertools.pairwise(rows)]
         longest = max(gaps, default=(0.0, 0, 0))
-        middle = (longest[1] + longest[2]) // 2
-        if longest[0] < 4 * _LEAST_APART_S or not _apart(flight, chosen, middle):
+        if longest[0] < 4 * _LEAST_APART_S:
             return
-        chosen[middle] = "between"
+        third = (longest[2] - longest[1]) / 3
+        first = round(longest[1] + third)
+        relief = flight.frames["relief"][first : max(round(longest[2] - third), first + 1)]
+        row = first + int(np.argmax(relief))
+        if not _apart(flight, chosen, row):
+            return
+        chosen[row] = ""
 
 
 def fetch(log: FlightLog, moments: list[Moment]) -> list[Shot]:

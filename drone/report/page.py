@@ -93,14 +93,14 @@ def _headline(flight: Flight, name: str) -> str:
         f"<span>{escape(f.note)}</span></div>"
         for f in (story.key_figures(flight) if len(flight.ticks) else ())
     )
-    return (
-        f'<header><p class="muted">{escape(name)}, {escape(_origin(flight))}</p>'
-        f'{warnings}<h1>What happened</h1><p class="lead">{escape(lead)}</p></header>\n'
-        f'<section id="figures"><div class="figures">{figures}</div>{_modes(flight)}</section>\n'
-        if figures
-        else f"<header>{warnings}<h1>What happened</h1>"
-        f'<p class="lead">{escape(lead)}</p></header>\n'
+    header = (
+        f'<header><p class="muted">{escape(name)}, {escape(_origin(flight))}</p>{warnings}'
+        f'<h1>{escape(story.headline(flight))}</h1><p class="lead">{escape(lead)}</p></header>\n'
     )
+    if not figures:
+        return header
+    tables = f'<div class="figures">{figures}</div>{_modes(flight)}'
+    return f'{header}<section id="figures">{tables}</section>\n'
 
 
 def _origin(flight: Flight) -> str:
@@ -132,11 +132,10 @@ def _trajectory(flight: Flight) -> str:
         f"<figure>{svg}<figcaption>{escape(words)}</figcaption></figure>" for words, svg in drawn
     )
     alone_m = flight.figures["distance_m"][Mode.MONO.value]
-    total_m = sum(flight.figures["distance_m"].values())
     by_mono = f", {metres(alone_m)} of them with mono alone" if alone_m else ""
     keys = _keys(*_mode_keys(flight), ("collision", "collision"), ("override", "override"))
     return _section(
-        f"{metres(total_m)} flown{by_mono}",
+        f"{metres(story.way_m(flight))} flown{by_mono}",
         keys,
         f'<div class="maps">{figures}</div>',
         _note(
@@ -150,7 +149,7 @@ def _trajectory(flight: Flight) -> str:
 def _licence(flight: Flight) -> str:
     trust = flight.config.pilot.trust
     held_s = sum(span.length_s for span in flight.spans(flight.ticks["held"]))
-    part = share(held_s / flight.duration_s) if flight.duration_s else "none"
+    part = share(held_s / flight.duration_s) if flight.duration_s else ""
     title = f"Mono held its licence in {part} of the time" if held_s else "Mono held no licence"
     keys = _keys(
         ("line tpr", f"near frames caught by mono ({trust.min_tpr:.0%} asked)"),
@@ -191,26 +190,43 @@ def _roc(flight: Flight, curves: Sequence[Roc]) -> str:
     if not curves:
         words = "There were too few near or free frames with a mono estimate for a curve."
         return _section("No ROC", _note(words), anchor="roc")
-    first = curves[0]
+    first, last = curves[0], curves[-1]
     title = (
-        f"With the threshold that flew, mono caught {share(first.point[1])} of the near frames and "
-        f"stopped in {share(first.point[0])} of the free ones"
+        f"{_caught(first, 'Mono caught')}{_caught(last, '; flying alone,') if last.alone else ''}"
     )
     rows = [
         [c.name, str(c.positives), str(c.negatives), share(c.point[1]), share(c.point[0])]
         for c in curves
     ]
+    rows += _licence_row(flight)
     head = ("curve", "near", "free", "caught", "needless")
     keys = _keys(*((f"line thick {c.style}", c.name) for c in curves))
     words = (
         f"Frames of the last {flight.config.pilot.trust.window_s:g} s in which stereo labelled, "
         "each told by mono before it was learned from, as flown (averaged over a short while). "
-        "Dots: the thresholds that flew. Shaded: where the licence is earned."
+        "Shaded: where the licence is earned. Diamond: its operating point, over its own window "
+        "with held-out frames. Dots: what flew, which stops at that distance divided by "
+        f"{flight.config.pilot.trust.safety:g}."
     )
     side = f"<div>{keys}{_table(head, rows, 'numbers')}{_note(words)}</div>"
     return _section(
         title, f'<div class="two">{roc_chart(flight, list(curves))}{side}</div>', anchor="roc"
     )
+
+
+def _caught(curve: Roc, who: str) -> str:
+    needless, caught = (share(value) for value in curve.point)
+    return f"{who} {caught} of the near frames and stopped in {needless} of the free ones"
+
+
+def _licence_row(flight: Flight) -> list[list[str]]:
+    rows = flight.ticks[np.isfinite(flight.ticks["fpr"])]
+    if not len(rows):
+        return []
+    last = rows[-1]
+    name = f"licence, at {metres(float(last['operating_m']))}"
+    counts = [str(last["positives"]), str(last["negatives"])]
+    return [[name, *counts, share(float(last["tpr"])), share(float(last["fpr"]))]]
 
 
 def _learning(flight: Flight) -> str:

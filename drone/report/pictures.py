@@ -19,6 +19,8 @@ from drone.report.story import NAMES, metres, seconds
 
 NEAR_M, FAR_M = 0.5, 8.0
 """Ends of the colour scale."""
+_MOST_PX = 256
+"""Larger images are shrunk to this width."""
 
 
 def colours(inverse_depth: FloatGrid) -> NDArray[np.uint8]:
@@ -40,7 +42,8 @@ def png_uri(image: NDArray[np.uint8]) -> str:
 def card(shot: Shot) -> str:
     """Return one moment: left image, stereo's grid, mono's grid, and what was told and done."""
     mode = shot.decision.mode
-    title = f"{seconds(shot.moment.t_s)}: {shot.moment.why}"
+    why = shot.moment.why
+    title = seconds(shot.moment.t_s) + (f": {why}" if why else "")
     return (
         f'<figure class="shot"><div class="views">'
         f"{_view(shot.left, 'left image', 'no image')}"
@@ -68,13 +71,22 @@ def _told(shot: Shot) -> str:
         words.append(f"mono {metres(decision.mono_obstacle_m)}{limit}")
     if shot.truth is not None:
         words.append(f"true {metres(shot.truth.obstacle_m)}")
-    return f"{', '.join(words)}: {'override, ' if decision.override else ''}{decision.manoeuvre}"
+    does = f"{'override, ' if decision.override else ''}{decision.manoeuvre}"
+    return f"{', '.join(words) or 'nothing told'} \N{RIGHTWARDS ARROW} {does}"
 
 
 def _view(image: Image | None, name: str, missing: str) -> str:
     if image is None:
         return f'<div class="missing"><span>{escape(missing)}</span></div>'
-    return f'<img src="{png_uri(image)}" alt="{escape(name)}">'
+    return f'<img src="{png_uri(_small(image))}" alt="{escape(name)}">'
+
+
+def _small(image: Image) -> Image:
+    height, width = image.shape
+    if width <= _MOST_PX:
+        return image
+    size = (_MOST_PX, round(height * _MOST_PX / width))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _grid_view(grid: FloatGrid | None, name: str, missing: str) -> str:

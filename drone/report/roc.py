@@ -30,6 +30,7 @@ class Roc:
         positives: near frames.
         negatives: free frames.
         point: (fpr, tpr) with the threshold that flew, frame by frame.
+        alone: mono flew without stereo.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Roc:
     positives: int
     negatives: int
     point: tuple[float, float]
+    alone: bool
 
 
 def roc_curves(flight: Flight) -> list[Roc]:
@@ -78,14 +80,15 @@ def _roc(name: str, style: str, rows: Table, reference_m: Values, stop_m: float)
     thresholds = np.concatenate([[-1.0], np.unique(told_m), [np.inf]])
     tpr = np.searchsorted(np.sort(told_m[near]), thresholds, side="right") / near.sum()
     fpr = np.searchsorted(np.sort(told_m[free]), thresholds, side="right") / free.sum()
+    alone = bool((rows["mode"] == MODES.index(Mode.MONO)).all())
     stops = told_m < rows["threshold_m"]
     point = (float(stops[free].mean()), float(stops[near].mean()))
-    return Roc(name, style, fpr, tpr, int(near.sum()), int(free.sum()), point)
+    return Roc(name, style, fpr, tpr, int(near.sum()), int(free.sum()), point, alone)
 
 
 def roc_chart(flight: Flight, curves: list[Roc]) -> str:
     """Return the chart, with the point that flew on each curve and what the licence asks for."""
-    plot = Plot(Scale(0, 1, 52, 432), Scale(0, 1, 400, 24))
+    plot = Plot(Scale(0, 1, 52, 420), Scale(0, 1, 388, 24))
     trust = flight.config.pilot.trust
     ticks = (0, 0.25, 0.5, 0.75, 1)
     x_axis = [
@@ -99,8 +102,9 @@ def roc_chart(flight: Flight, curves: list[Roc]) -> str:
         line(plot.x.px([0, 1]), plot.y.px([0, 1]), "line chance"),
         *(line(plot.x.px(c.fpr), plot.y.px(c.tpr), f"line thick {c.style}") for c in curves),
         *(_point(plot, curve) for curve in curves),
+        _licence_point(flight, plot),
     ]
-    return picture(440, 440, parts, "ROC of mono's stops", "square")
+    return picture(440, 424, parts, "ROC of mono's stops", "square")
 
 
 def _asked(plot: Plot, max_fpr: float, min_tpr: float) -> str:
@@ -110,6 +114,15 @@ def _asked(plot: Plot, max_fpr: float, min_tpr: float) -> str:
         f'<rect class="asked" x="{plot.left:.1f}" y="{plot.top:.1f}" '
         f'width="{x - plot.left:.1f}" height="{y - plot.top:.1f}"/>'
     )
+
+
+def _licence_point(flight: Flight, plot: Plot) -> str:
+    known = np.flatnonzero(np.isfinite(flight.ticks["fpr"]))
+    if not len(known):
+        return ""
+    row = flight.ticks[known[-1]]
+    title = f"operating point of the licence: {row['operating_m']:.2f} m"
+    return mark(plot.x.at(row["fpr"]), plot.y.at(row["tpr"]), "diamond", "override", title, 5.5)
 
 
 def _point(plot: Plot, curve: Roc) -> str:

@@ -36,7 +36,42 @@ def sentences(flight: Flight) -> list[str]:
     """Return what happened, in three sentences (one if nothing was flown)."""
     if not len(flight.ticks):
         return ["The log holds no tick: nothing was flown."]
+    if flight.watched:
+        return _watched(flight)
     return [_licence(flight), _stereo(flight), _whole(flight)]
+
+
+def headline(flight: Flight) -> str:
+    """Return what happened, in a few words."""
+    if not len(flight.ticks):
+        return "Nothing was flown"
+    if flight.watched:
+        return "Mono learned from a recorded flight" if flight.swaps else "A recorded flight"
+    mode_s = flight.figures["mode_s"]
+    collisions = flight.figures["collisions"][Mode.MONO.value]
+    if mode_s[Mode.MONO.value]:
+        with_ = plural(collisions, "collision") if collisions else "without a collision"
+        return f"Mono flew {seconds(mode_s[Mode.MONO.value])} alone, {with_}"
+    if mode_s[Mode.TRAINING_WHEELS.value]:
+        return f"Mono flew {seconds(mode_s[Mode.TRAINING_WHEELS.value])} under stereo's guard"
+    return "Mono did not earn its licence" if flight.swaps else "Stereo flew, mono never did"
+
+
+def _watched(flight: Flight) -> list[str]:
+    figures = flight.figures
+    frames, models = plural(len(flight.frames), "frame"), plural(len(flight.swaps), "model version")
+    errors = figures["measures"]["obstacle_distance"]
+    error = (
+        f"Mono's distances were off by a factor of {math.exp(errors['mono_male']):.2f}, told "
+        f"before they were learned from; always telling the running mean of the labels gives "
+        f"{math.exp(errors['mean_male']):.2f}."
+    )
+    return [
+        f"A recorded flight of {seconds(flight.duration_s)} was watched: {frames}, "
+        f"{figures['labelled_frames']} of them labelled by stereo, {models}.",
+        error if errors["n"] else "Mono told no distance that could be checked.",
+        "Nothing was flown: the human pilot had control throughout.",
+    ]
 
 
 def warnings(flight: Flight) -> list[str]:
@@ -45,7 +80,7 @@ def warnings(flight: Flight) -> list[str]:
     if flight.damaged:
         found.append(f"The log is damaged: {flight.damaged}. The report covers what can be read.")
     ends = flight.of_kind("end")
-    if len(flight.ticks) and not ends:
+    if len(flight.ticks) and not ends and not flight.watched:
         found.append("The log has no end of flight: it breaks off, as when its writer was killed.")
     if ends and ends[-1].detail == "interrupted":
         found.append("The flight was interrupted before its end.")
@@ -80,7 +115,7 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def _times(count: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _licence(flight: Flight) -> str:
@@ -107,12 +142,20 @@ def _stereo(flight: Flight) -> str:
         return _alone(flight, alone)
     helpless = flight.in_mode(Mode.HOLD) or flight.in_mode(Mode.LAND)
     if helpless:
-        why = _why(flight, helpless[0])
-        return f"At {seconds(helpless[0].start_s)} the drone held{why}, with no one to fly it."
+        return _helpless(flight, helpless)
     guarded_s = flight.figures["mode_s"][Mode.TRAINING_WHEELS.value]
     if not guarded_s:
         return "Stereo was there to the end and flew all the way."
     return f"Stereo was there to the end; mono flew {seconds(guarded_s)} under its guard."
+
+
+def _helpless(flight: Flight, spans: list[Span]) -> str:
+    landed = ", then landed" if flight.in_mode(Mode.LAND) else ""
+    held_s = flight.figures["mode_s"][Mode.HOLD.value]
+    return (
+        f"At {seconds(spans[0].start_s)} nobody was fit to fly{_why(flight, spans[0])}: "
+        f"the drone held still for {seconds(held_s)}{landed}."
+    )
 
 
 def _alone(flight: Flight, alone: list[Span]) -> str:
@@ -142,13 +185,25 @@ def _whole(flight: Flight) -> str:
     flown_m = sum(figures["distance_m"].values())
     collisions = sum(figures["collisions"].values())
     guarded = figures["mode_s"][Mode.TRAINING_WHEELS.value] > 0
-    overrode = f"; stereo overrode mono {_times(figures['overrides'])}" if guarded else ""
+    overrode = _overrode(figures["overrides"]) if guarded else ""
     ends = flight.of_kind("end")
     end = f"; end: {ends[-1].detail}" if ends else ""
     return (
         f"In all {metres(flown_m)} in {seconds(flight.duration_s)} "
         f"with {plural(collisions, 'collision')}{overrode}{end}."
     )
+
+
+def way_m(flight: Flight) -> float:
+    """Return the way of the whole flight, m, without being put elsewhere."""
+    if not flight.watched:
+        return float(sum(flight.figures["distance_m"].values()))
+    rows = flight.track
+    return float(np.hypot(np.diff(rows["north_m"]), np.diff(rows["east_m"])).sum())
+
+
+def _overrode(count: int) -> str:
+    return f"; stereo overrode mono {_times(count)}" if count else "; stereo never overrode mono"
 
 
 def key_figures(flight: Flight) -> list[Figure]:
@@ -160,7 +215,7 @@ def key_figures(flight: Flight) -> list[Figure]:
     against = measures["mono_against_stereo"]
     errors = measures["obstacle_distance"]
     return [
-        Figure("flown", metres(sum(figures["distance_m"].values())), seconds(flight.duration_s)),
+        Figure("flown", metres(way_m(flight)), seconds(flight.duration_s)),
         Figure("licence earned", seconds(trust_s[0]) if trust_s else "never", _versions(flight)),
         Figure(
             "mono flew",

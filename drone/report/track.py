@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drone.messages import Mode, Vector3
-from drone.report.flight import MODES, Flight, Table, flown_apart
-from drone.report.story import NAMES, metres, plural
+from drone.report.flight import MODES, Flight, Mask, Table, put_there
+from drone.report.story import FLYING, NAMES, metres, plural
 from drone.report.svg import Scale, line, mark, picture, text
 
+Indices = NDArray[np.int32]
 Polygon = list[tuple[float, float]]
 """Corners (north, east), m."""
 SIZE = 330.0
@@ -78,8 +80,21 @@ def trajectories(flight: Flight) -> list[tuple[str, str]]:
     flown = list(zip(rows["north_m"], rows["east_m"], strict=True))
     room = Map.around([*flown, *(corner for polygon in plan for corner in polygon)])
     base = _plan_parts(room, plan)
-    modes = [m for m in MODES if (rows["mode"] == MODES.index(m)).sum() > 1]
-    return [(_caption(flight, mode), _panel(flight, rows, mode, room, base)) for mode in modes]
+    shown = _panels(rows["mode"])
+    modes = [m for m in MODES if (shown == MODES.index(m)).sum() > 1]
+    return [
+        (_caption(flight, m), _panel(flight, rows, shown == MODES.index(m), room, base))
+        for m in modes
+    ]
+
+
+def _panels(mode: Indices) -> Indices:
+    """Return in whose picture each row belongs: holding and landing in that of who flew before."""
+    flies = np.isin(mode, [MODES.index(m) for m in FLYING])
+    if not flies.any():
+        return mode
+    last = np.maximum.accumulate(np.where(flies, np.arange(len(mode)), np.argmax(flies)))
+    return mode[last]
 
 
 def _caption(flight: Flight, mode: Mode) -> str:
@@ -94,22 +109,27 @@ def _caption(flight: Flight, mode: Mode) -> str:
     return ", ".join(words)
 
 
-def _panel(flight: Flight, rows: Table, mode: Mode, room: Map, base: str) -> str:
-    here = rows["mode"] == MODES.index(mode)
+def _panel(flight: Flight, rows: Table, here: Mask, room: Map, base: str) -> str:
     others = np.where(here, np.nan, rows["east_m"])
-    mine = np.where(here, rows["east_m"], np.nan)
-    y, apart = room.north.px(rows["north_m"]), flown_apart(rows)
+    modes = [MODES[k] for k in np.unique(rows["mode"][here])]
+    y, apart = room.north.px(rows["north_m"]), put_there(flight, rows)
     parts = [
         base,
         line(room.east.px(others), y, "path others", apart),
-        line(room.east.px(mine), y, f"path m-{mode.value}", apart),
-        _arrows(rows, here & ~apart, room, mode),
+        *(_flown(rows, mode, here, apart, room) for mode in modes),
         _end_parts(rows, here, room),
-        _marks(flight, rows, mode, room),
+        *(_marks(flight, rows, mode, room) for mode in modes),
         _legend(room),
     ]
-    alt = f"Trajectory seen from above, north up: {_caption(flight, mode)}"
+    alt = "Trajectory seen from above, north up: " + " and ".join(NAMES[mode] for mode in modes)
     return picture(room.width, room.height + 18, parts, alt, "map")
+
+
+def _flown(rows: Table, mode: Mode, here: Mask, apart: Mask, room: Map) -> str:
+    mine = here & (rows["mode"] == MODES.index(mode))
+    x = room.east.px(np.where(mine, rows["east_m"], np.nan))
+    path = line(x, room.north.px(rows["north_m"]), f"path m-{mode.value}", apart)
+    return path + _arrows(rows, mine & ~apart, room, mode)
 
 
 def _plan_parts(room: Map, plan: list[Polygon]) -> str:
@@ -120,7 +140,7 @@ def _plan_parts(room: Map, plan: list[Polygon]) -> str:
     return "".join(parts)
 
 
-def _arrows(rows: Table, flows: np.ndarray, room: Map, mode: Mode) -> str:
+def _arrows(rows: Table, flows: Mask, room: Map, mode: Mode) -> str:
     """Return an arrow head every so many metres of way, pointing where it goes."""
     north, east = rows["north_m"], rows["east_m"]
     step_n, step_e = np.diff(north, prepend=north[0]), np.diff(east, prepend=east[0])
@@ -138,7 +158,7 @@ def _arrows(rows: Table, flows: np.ndarray, room: Map, mode: Mode) -> str:
     return "".join(parts)
 
 
-def _end_parts(rows: Table, here: np.ndarray, room: Map) -> str:
+def _end_parts(rows: Table, here: Mask, room: Map) -> str:
     parts = []
     for k, name in ((0, "start"), (len(rows) - 1, "end")):
         if here[k]:
