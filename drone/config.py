@@ -74,7 +74,7 @@ class StereoConfig(_Section):
 class LabelConfig(_Section):
     """From disparity to the label grid."""
 
-    min_cell_share: Share = 0.4
+    min_cell_share: Share = 0.6
     """Share of a cell's pixels that must be answered."""
     max_cell_spread: Positive = 0.25
     """Largest interquartile range over the median of a cell's inverse depth for full confidence."""

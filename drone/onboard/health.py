@@ -68,6 +68,11 @@ class EyeState:
     crc: int = 0
     reported: str = ""
 
+    @property
+    def sees(self) -> bool:
+        """It is believed, and nothing is wrong with its latest image."""
+        return not (self.dead or self.verdict)
+
 
 @dataclass(frozen=True, slots=True)
 class HealthState:
@@ -81,6 +86,15 @@ class HealthState:
     def stereo_ok(self) -> bool:
         """Both eyes are believed."""
         return not (self.left.dead or self.right.dead)
+
+    @property
+    def stereo_sees(self) -> bool:
+        """Both eyes see: what stereo says of the latest frame is a distance, and may teach."""
+        return self.left.sees and self.right.sees
+
+    def sees(self, eye: Eye) -> bool:
+        """Return whether this eye sees; the pair if both do."""
+        return {Eye.LEFT: self.left.sees, Eye.RIGHT: self.right.sees}.get(eye, self.stereo_sees)
 
     @property
     def reason(self) -> str:

@@ -10,7 +10,7 @@ and model version, it says the same.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from drone.config import PilotConfig
 from drone.geometry import DistanceMeter, StereoCalibration
@@ -24,10 +24,13 @@ from drone.messages import (
     Vector3,
     VehicleState,
 )
-from drone.onboard.health import check_frame
+from drone.onboard.health import HealthState, check_frame
 from drone.onboard.labels import Labeller
 from drone.onboard.mono import MonoAnswer, MonoNetwork, MonoSpec
 from drone.onboard.stereo import StereoMatcher
+
+HEALTHY = HealthState()
+FOREIGN = "of another size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +94,29 @@ class Perception:
         """
         self._network = MonoNetwork(model, self.spec)
 
-    def perceive(self, frame: StereoFrame | None, vehicle: VehicleState | None) -> Percept:
+    def perceive(
+        self,
+        frame: StereoFrame | None,
+        vehicle: VehicleState | None,
+        health: HealthState = HEALTHY,
+    ) -> Percept:
         """Return what stereo and mono say about a frame.
 
         Args:
             frame: of this tick, or None.
             vehicle: the latest state, for the attitude; None flies level.
+            health: of the eyes before this frame; mono looks through one that sees.
         """
         if frame is None or not frame.valid:
             return Percept()
         attitude = vehicle.attitude if vehicle is not None and vehicle.valid else None
         down = self.calibration.down_in_camera(attitude)
-        check = check_frame(frame)
+        check = self._check(frame)
         started = self._now_s()
         label = self.label(frame, check, down)
         self._note("stereo", started)
         started = self._now_s()
-        estimate = self._estimate(frame, check, down)
+        estimate = self._estimate(frame, check, health, down)
         self._note("mono", started)
         return Percept(check, label, estimate)
 
@@ -122,13 +131,29 @@ class Perception:
             return self._labeller.unknown(frame, wrong)
         return self._labeller.label(frame, self._matcher.match(frame.left, frame.right), down)
 
+    def _check(self, frame: StereoFrame) -> FrameCheck:
+        """Return what the images say by themselves; one of another camera is no image."""
+        check = check_frame(frame)
+        shape = (self.calibration.left.height, self.calibration.left.width)
+        left, right = (
+            FOREIGN
+            if image is not None and (image.shape != shape or image.dtype != np.uint8)
+            else ""
+            for image in (frame.left, frame.right)
+        )
+        return replace(check, left=left or check.left, right=right or check.right)
+
     def _estimate(
-        self, frame: StereoFrame, check: FrameCheck, down: Vector3
+        self, frame: StereoFrame, check: FrameCheck, health: HealthState, down: Vector3
     ) -> MonoEstimate | None:
         if self._network is None:
             return None
-        eye, image = (Eye.RIGHT, frame.right) if check.left else (Eye.LEFT, frame.left)
-        verdict = check.right if check.left else ""
+        left_sees = not check.left and health.left.sees
+        right_sees = not check.right and health.right.sees
+        eye = Eye.RIGHT if right_sees and not left_sees else Eye.LEFT
+        image, verdict = (
+            (frame.right, check.right) if eye is Eye.RIGHT else (frame.left, check.left)
+        )
         if image is None or verdict:
             return self._message(frame, eye, None, down, "no eye")
         answer = self._network.estimate(image)

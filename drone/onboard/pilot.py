@@ -57,11 +57,12 @@ class PilotState:
 
     Attributes:
         mode: who flies.
-        mode_ns: since when.
+        mode_ns: since when; in HOLD at most since the pilot gave control back.
         vehicle: the latest vehicle state.
         stereo: the latest label's distances.
         mono: the latest estimate's distances, of that frame alone.
         mono_recent: (stamp_ns, obstacle_m) of the frames that are averaged, oldest first.
+        mono_known_ns: stamp of the latest frame for which mono had a distance, -1 before the first.
         model: the model version that flies, 0 if none.
     """
 
@@ -71,6 +72,7 @@ class PilotState:
     stereo: Sight = Sight()
     mono: Sight = Sight()
     mono_recent: tuple[tuple[int, float], ...] = ()
+    mono_known_ns: int = -1
     model: int = 0
     health: HealthState = HealthState()
     trust: TrustState = TrustState()
@@ -130,7 +132,7 @@ class Pilot:
         """Return what is seen at a tick; a new model version flies from this frame on."""
         if tick.model is not None:
             self.perception.load(tick.model)
-        return self.perception.perceive(tick.frame, tick.vehicle or state.vehicle)
+        return self.perception.perceive(tick.frame, tick.vehicle or state.vehicle, state.health)
 
 
 def decide(
@@ -144,6 +146,8 @@ def decide(
     event = situation.value if mode != state.mode else ""
     if mode != state.mode:
         state = _apply_transition(state, mode, now_ns)
+    elif not tick.permitted:
+        state = replace(state, mode_ns=now_ns)  # only what follows the pilot counts as holding
     clearance = _clearance(state, now_ns, config)
     motion = Motion(0.0, 0.0)
     if mode not in (Mode.HOLD, Mode.LAND):
@@ -185,31 +189,35 @@ def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfi
         average_s = config.mono.average_s
         trusted = trust.rescore(trusted, tick.model, stop_m, average_s, config.trust)
     if percept.label is not None:
-        state = replace(state, stereo=_sight(percept.label))
+        state = replace(state, stereo=_sight(percept.label, checked.stereo_sees))
     if percept.estimate is not None:
         state = _with_estimate(state, percept.estimate, config)
         pair = _pair(state, percept.label)
-        if pair is not None:
+        if pair is not None and checked.stereo_sees:
             trusted = trust.add_pair(trusted, pair, stop_m, config.trust)
     allowed = config.switching.strategy != "stereo_only"
     trusted = trust.step(trusted, now_ns, checked.stereo_ok, allowed, config.trust)
     return replace(state, trust=trusted)
 
 
-def _sight(seen: DistanceLabel | MonoEstimate) -> Sight:
-    if not seen.valid:
-        return Sight(seen.stamp_ns)
+def _sight(seen: DistanceLabel | MonoEstimate, healthy: bool) -> Sight:
+    """Return what was seen; nothing is known of an image that is frozen or otherwise spoilt."""
     distance_m = seen.cautious_m if isinstance(seen, MonoEstimate) else seen.obstacle_m
+    if not (seen.valid and healthy and math.isfinite(distance_m)):
+        return Sight(seen.stamp_ns)
     return Sight(seen.stamp_ns, distance_m, seen.sectors_m)
 
 
 def _with_estimate(state: PilotState, estimate: MonoEstimate, config: PilotConfig) -> PilotState:
     oldest_ns = estimate.stamp_ns - ns_from_s(config.mono.average_s)
     recent = tuple(entry for entry in state.mono_recent if entry[0] >= oldest_ns)
+    sight = _sight(estimate, state.health.sees(estimate.eye))
+    known = math.isfinite(sight.obstacle_m)
     return replace(
         state,
-        mono=_sight(estimate),
-        mono_recent=(*recent, (estimate.stamp_ns, _sight(estimate).obstacle_m)),
+        mono=sight,
+        mono_recent=(*recent, (estimate.stamp_ns, sight.obstacle_m)),
+        mono_known_ns=sight.stamp_ns if known else state.mono_known_ns,
     )
 
 
@@ -224,8 +232,12 @@ def _pair(state: PilotState, label: DistanceLabel | None) -> Pair | None:
 
 def _fresh(sight: Sight, now_ns: int, config: PilotConfig) -> Sight:
     """Return the sight, or nothing known if it is stale."""
-    stale = sight.stamp_ns < 0 or now_ns - sight.stamp_ns > ns_from_s(config.switching.stale_s)
-    return Sight() if stale else sight
+    return sight if _is_fresh(sight.stamp_ns, now_ns, config) else Sight()
+
+
+def _is_fresh(stamp_ns: int, now_ns: int, config: PilotConfig) -> bool:
+    """Return whether a stamp is of just now; one far ahead of now is of a clock that is off."""
+    return stamp_ns >= 0 and abs(now_ns - stamp_ns) <= ns_from_s(config.switching.stale_s)
 
 
 def _mono_average_m(state: PilotState, now_ns: int, config: PilotConfig) -> float:
@@ -236,15 +248,14 @@ def _mono_average_m(state: PilotState, now_ns: int, config: PilotConfig) -> floa
 
 
 def _switch_inputs(state: PilotState, tick: Tick, config: PilotConfig) -> switching.SwitchInputs:
-    stale_ns = ns_from_s(config.switching.stale_s)
     vehicle = state.vehicle
     hold_ns = tick.stamp_ns - state.mode_ns if state.mode is Mode.HOLD else 0
-    mono_fresh = state.mono.stamp_ns >= 0 and tick.stamp_ns - state.mono.stamp_ns <= stale_ns
+    mono_fresh = _is_fresh(state.mono_known_ns, tick.stamp_ns, config)
     return switching.SwitchInputs(
         permitted=tick.permitted,
         vehicle_ok=vehicle is not None
         and vehicle.valid
-        and tick.stamp_ns - vehicle.stamp_ns <= stale_ns
+        and _is_fresh(vehicle.stamp_ns, tick.stamp_ns, config)
         and _finite(vehicle),
         stereo_ok=state.health.stereo_ok,
         mono_ok=state.trust.report.held and mono_fresh,

@@ -131,7 +131,7 @@ def _averaged(pairs: list[Pair], average_s: float) -> tuple[Pair, ...]:
 
 def mean_distance(distances_m: Iterable[float]) -> float:
     """Return the harmonic mean of the known distances, m; NaN if none is known."""
-    inverse = [1 / d for d in distances_m if d > 0]
+    inverse = [1 / d for d in distances_m if 0 < d < math.inf]
     return len(inverse) / sum(inverse) if inverse else math.nan
 
 
