@@ -27,8 +27,7 @@ from drone.report.svg import (
 WIDTH, LEFT, RIGHT = 1000.0, 56.0, 982.0
 NEAR_M, FAR_M = 0.3, 8.0
 _DISTANCE_TICKS = (0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
-_ROW_S = (10, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600)
-_MOST_ROWS = 3
+_ROW_S, _MOST_ROWS = 60.0, 3
 MEDIAN_S = 20.0
 """Running medians of errors are taken over so long."""
 
@@ -111,14 +110,9 @@ def _fault_parts(flight: Flight, plot: Plot) -> str:
 
 def distances(flight: Flight) -> str:
     """Return stereo, mono, truth and what mono stops at, in rows so that each second is seen."""
-    row_s = _row_length_s(flight.duration_s)
-    rows = max(1, math.ceil(flight.duration_s / row_s - 1e-9))
+    rows = min(_MOST_ROWS, 1 + int(flight.duration_s / _ROW_S))
+    row_s = flight.duration_s / rows
     return "".join(_distance_row(flight, k * row_s, (k + 1) * row_s) for k in range(rows))
-
-
-def _row_length_s(duration_s: float) -> float:
-    fitting = [s for s in _ROW_S if s * _MOST_ROWS >= duration_s]
-    return float(fitting[0]) if fitting else duration_s / _MOST_ROWS
 
 
 def _distance_row(flight: Flight, start_s: float, end_s: float) -> str:

@@ -110,6 +110,8 @@ def _origin(flight: Flight) -> str:
 
 
 def _modes(flight: Flight) -> str:
+    if flight.watched:
+        return ""
     head = ("mode", "time", "flown", "per minute", "turning", "needless stops /100 m", "collisions")
     return f"<br>{_table(head, story.mode_table(flight), 'numbers')}"
 
@@ -133,7 +135,9 @@ def _trajectory(flight: Flight) -> str:
     )
     alone_m = flight.figures["distance_m"][Mode.MONO.value]
     by_mono = f", {metres(alone_m)} of them with mono alone" if alone_m else ""
-    keys = _keys(*_mode_keys(flight), ("collision", "collision"), ("override", "override"))
+    marks = [("collision", "collision")] if flight.of_kind("collision") else []
+    marks += [("override", "override")] if flight.overrides else []
+    keys = _keys(*_mode_keys(flight), *marks)
     return _section(
         f"{metres(story.way_m(flight))} flown{by_mono}",
         keys,
@@ -181,7 +185,7 @@ def _distances(flight: Flight) -> str:
     chart = f'<div class="scroll">{charts.distances(flight)}</div>'
     note = (
         f"Distances beyond {charts.FAR_M:g} m and below {charts.NEAR_M:g} m are drawn at the edge. "
-        "Bands: who flew. Black bars beneath: overrides; crosses: collisions."
+        "Bands: who flew. Bars beneath: overrides; crosses: collisions."
     )
     return _section(title, _keys(*keys), chart, _note(note), anchor="distances")
 
@@ -303,7 +307,7 @@ def _changed(config: Config) -> list[list[str]]:
     """Return key, value and default of every setting that is not as it comes."""
     mine, default = (_flat(c.model_dump(mode="json")) for c in (config, Config()))
     return [
-        [key, str(value), str(default.get(key, "none"))]
+        [key, str(value), str(default.get(key) or "none")]
         for key, value in mine.items()
         if default.get(key) != value
     ]

@@ -92,7 +92,7 @@ def roc_chart(flight: Flight, curves: list[Roc]) -> str:
     trust = flight.config.pilot.trust
     ticks = (0, 0.25, 0.5, 0.75, 1)
     x_axis = [
-        text(plot.x.at(t), plot.bottom + 15, f"{100 * t:.0f} %", "tick", "middle") for t in ticks
+        text(plot.x.at(t), plot.bottom + 15, f"{100 * t:.0f}%", "tick", "middle") for t in ticks
     ]
     parts = [
         _asked(plot, trust.max_fpr, trust.min_tpr),

@@ -52,8 +52,10 @@ def headline(flight: Flight) -> str:
     if mode_s[Mode.MONO.value]:
         with_ = plural(collisions, "collision") if collisions else "without a collision"
         return f"Mono flew {seconds(mode_s[Mode.MONO.value])} alone, {with_}"
-    if mode_s[Mode.TRAINING_WHEELS.value]:
+    if mode_s[Mode.TRAINING_WHEELS.value] and not flight.in_mode(Mode.LAND):
         return f"Mono flew {seconds(mode_s[Mode.TRAINING_WHEELS.value])} under stereo's guard"
+    if flight.in_mode(Mode.LAND):
+        return "The drone landed: nobody was fit to fly"
     return "Mono did not earn its licence" if flight.swaps else "Stereo flew, mono never did"
 
 
@@ -99,14 +101,14 @@ def metres(value_m: float) -> str:
     """Return a distance as a person says it; unknown is a dash."""
     if not math.isfinite(value_m):
         return "\N{EN DASH}"
-    return f"{value_m:.2f} m" if value_m < 10 else f"{value_m:.0f} m"
+    return f"{value_m:.2f} m" if 0 < value_m < 10 else f"{value_m:.0f} m"
 
 
 def share(value: float | None) -> str:
     """Return a share in percent; unknown is a dash."""
     if value is None or not math.isfinite(value):
         return "\N{EN DASH}"
-    return f"{100 * value:.0f} %"
+    return f"{100 * value:.0f}%"
 
 
 def plural(count: int, one: str, many: str = "") -> str:
@@ -180,6 +182,13 @@ def _why(flight: Flight, span: Span) -> str:
     return ""
 
 
+_END = {
+    "landed": "it ended on the ground",
+    "time is over": "it ended when its time was over",
+    "interrupted": "it was interrupted",
+}
+
+
 def _whole(flight: Flight) -> str:
     figures = flight.figures
     flown_m = sum(figures["distance_m"].values())
@@ -187,7 +196,7 @@ def _whole(flight: Flight) -> str:
     guarded = figures["mode_s"][Mode.TRAINING_WHEELS.value] > 0
     overrode = _overrode(figures["overrides"]) if guarded else ""
     ends = flight.of_kind("end")
-    end = f"; end: {ends[-1].detail}" if ends else ""
+    end = f"; {_END.get(ends[-1].detail, 'it ended: ' + ends[-1].detail)}" if ends else ""
     return (
         f"In all {metres(flown_m)} in {seconds(flight.duration_s)} "
         f"with {plural(collisions, 'collision')}{overrode}{end}."
@@ -214,6 +223,15 @@ def key_figures(flight: Flight) -> list[Figure]:
     by_mode = ", ".join(f"{figures['collisions'].get(m.value, 0)} {NAMES[m]}" for m in FLYING)
     against = measures["mono_against_stereo"]
     errors = measures["obstacle_distance"]
+    if flight.watched:
+        return [
+            Figure("watched", metres(way_m(flight)), seconds(flight.duration_s)),
+            Figure("frames", str(len(flight.frames)), _versions(flight)),
+            _distance_error(flight),
+            Figure(
+                "within a factor of 1.25", share(errors["delta_125"]), f"of {errors['n']} frames"
+            ),
+        ]
     return [
         Figure("flown", metres(way_m(flight)), seconds(flight.duration_s)),
         Figure("licence earned", seconds(trust_s[0]) if trust_s else "never", _versions(flight)),
@@ -226,12 +244,14 @@ def key_figures(flight: Flight) -> list[Figure]:
         Figure("overrides", str(figures["overrides"]), "stereo stopped mono"),
         Figure("near frames caught", share(against["tpr"]), f"of {against['positives']}, by mono"),
         Figure("needless stops", share(against["fpr"]), f"of {against['negatives']} free frames"),
-        Figure(
-            "distance error",
-            _error(errors["mono_male"]),
-            f"running mean {_error(errors['mean_male'])}, last label {_error(errors['last_male'])}",
-        ),
+        _distance_error(flight),
     ]
+
+
+def _distance_error(flight: Flight) -> Figure:
+    errors = flight.figures["measures"]["obstacle_distance"]
+    note = f"running mean {_error(errors['mean_male'])}, last label {_error(errors['last_male'])}"
+    return Figure("distance error", _error(errors["mono_male"]), note)
 
 
 def _versions(flight: Flight) -> str:

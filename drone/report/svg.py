@@ -186,7 +186,7 @@ class Plot:
         """Return grid lines, numbers and label along the left edge."""
         parts = [segment(self.left, self.y.at(t), self.right, self.y.at(t), "grid") for t in ticks]
         for t in ticks:
-            words = number(100 * t) + " %" if percent else number(t)
+            words = number(100 * t) + "%" if percent else number(t)
             parts.append(text(self.left - 6, self.y.at(t) + 4, words, "tick", "end"))
         if label:
             parts.append(text(self.left, self.top - 7, label, "axis"))
