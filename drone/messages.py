@@ -127,7 +127,7 @@ class FrameCheck:
 
     Attributes:
         seq: the frame's.
-        left: what is wrong with the image (`missing`, `black`, `white`, `flat`), empty if nothing.
+        left: what is wrong with the image (`missing`, `black`, `white`), empty if nothing.
         right: likewise.
         left_crc: CRC-32 of the pixels, to notice a frozen image; 0 if missing.
         right_crc: likewise.

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from drone.config import PilotConfig
 from drone.geometry import DistanceMeter, StereoCalibration
 from drone.messages import (

@@ -1,0 +1,594 @@
+import dataclasses
+import math
+
+import pytest
+from bits import bits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pilotcases import CONFIG, FRAME_S, TICK_S, Flight, estimate, label, vehicle
+
+from drone.clock import NS_PER_S, ns_from_s
+from drone.errors import UserError
+from drone.messages import (
+    Cue,
+    Eye,
+    FrameCheck,
+    HealthEvent,
+    Mode,
+    ModelVersion,
+    Tick,
+)
+from drone.onboard.limiter import stop_command
+from drone.onboard.perception import Percept
+from drone.onboard.pilot import PilotState, decide
+
+FLYING = (Mode.STEREO, Mode.TRAINING_WHEELS, Mode.MONO)
+SWITCHING = CONFIG.switching
+BLACK_PAIR = {"left": "black", "right": "black"}
+
+
+def modes(decisions):
+    """The modes in order, without repeats."""
+    changes = [
+        d.mode for i, d in enumerate(decisions) if i == 0 or d.mode is not decisions[i - 1].mode
+    ]
+    return [m.value for m in changes]
+
+
+# Scenarios: stereo
+
+
+def test_stereo_flies_and_stops_where_it_must():
+    flight = Flight()
+    flight.fly(1.0)
+    assert flight.state.mode is Mode.STEREO
+    free = flight.tick()
+    assert (free.cue, free.command.forward_mps, free.blocked) == (Cue.STEREO, 0.5, False)
+    flight.tick(stereo_m=0.99)
+    near = flight.tick(stereo_m=0.99)
+    assert (near.blocked, near.command.forward_mps) == (True, 0.0)
+    assert (near.stereo_obstacle_m, near.obstacle_m) == (0.99, 0.99)
+
+
+@pytest.mark.parametrize("eye", ["left", "right"])
+def test_stereo_off_from_the_start_never_flies(eye):
+    flight = Flight()
+    decisions = flight.fly(8.0, **{eye: "black"})
+    assert modes(decisions) == ["stereo", "hold", "land"]
+    assert all(d.command.forward_mps == 0 for d in decisions)
+
+
+def test_without_frames_from_the_start_it_holds_and_lands():
+    flight = Flight()
+    decisions = flight.fly(8.0, silent=True)
+    assert modes(decisions) == ["stereo", "hold", "land"]
+    assert all(d.command.forward_mps == 0 for d in decisions)
+
+
+@pytest.mark.parametrize("eye", ["left", "right"])
+def test_stereo_off_midway_without_trust_holds_then_lands(eye):
+    flight = Flight()
+    flight.fly(2.0)
+    hold_s = flight.until(Mode.HOLD, **{eye: "black"})
+    assert SWITCHING.stereo_lost_s <= hold_s <= SWITCHING.stereo_lost_s + 2 * FRAME_S
+    land_s = flight.until(Mode.LAND, **{eye: "black"})
+    assert land_s == pytest.approx(SWITCHING.hold_s, abs=1.5 * TICK_S)
+    landing = flight.tick(**{eye: "black"})
+    assert (landing.command.forward_mps, landing.command.down_mps) == (0.0, 0.3)
+    assert landing.manoeuvre == "land"
+
+
+@pytest.mark.parametrize("eye", ["left", "right"])
+@pytest.mark.parametrize("trouble", ["black", "white", "missing"])
+def test_stereo_off_midway_with_trust_leaves_mono_flying_on_a_frozen_licence(eye, trouble):
+    flight = Flight().earn_trust()
+    threshold_m = flight.state.trust.report.threshold_m
+    lost = {eye: trouble, "mono_m": 3.0}
+    switch_s = flight.until(Mode.MONO, **lost)
+    assert SWITCHING.stereo_lost_s <= switch_s <= SWITCHING.stereo_lost_s + 2 * FRAME_S
+    decisions = flight.fly(5.0, **lost)
+    assert modes(decisions) == ["mono"]
+    last = decisions[-1]
+    assert (last.trust.held, last.trust.frozen) == (True, True)
+    assert last.trust.threshold_m == threshold_m
+    assert (last.cue, last.command.forward_mps) == (Cue.MONO, 0.5)
+    flight.tick(**lost | {"mono_m": 0.5 * threshold_m})
+    blocked = flight.tick(**lost | {"mono_m": 0.5 * threshold_m})
+    assert (blocked.blocked, blocked.command.forward_mps) == (True, 0.0)
+
+
+def test_the_frozen_licence_ends():
+    flight = Flight().earn_trust()
+    flight.until(Mode.MONO, right="black", mono_m=3.0)
+    frozen_s = flight.until(Mode.HOLD, right="black", mono_m=3.0)
+    assert frozen_s == pytest.approx(CONFIG.trust.max_frozen_s, abs=2 * TICK_S)
+    flight.until(Mode.LAND, right="black", mono_m=3.0)
+
+
+@pytest.mark.parametrize("spoilt", [{"right": "black"}, {"left": "white"}, BLACK_PAIR])
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_spike_of_one_frame_changes_no_mode(spoilt, trusted):
+    flight = Flight().earn_trust() if trusted else Flight()
+    mono = {"mono_m": 3.0 if trusted else None}
+    flight.fly(2.0, **mono)
+    mode = flight.state.mode
+    decisions = [*flight.fly(2 * TICK_S, **spoilt, **mono), *flight.fly(2.0, **mono)]
+    assert modes(decisions) == [mode]
+
+
+def test_a_spoilt_frame_has_no_distance_and_the_next_one_has():
+    flight = Flight()
+    flight.fly(1.0)
+    spoilt = flight.fly(2 * TICK_S, right="black")[-1]
+    assert math.isnan(spoilt.stereo_obstacle_m)
+    assert spoilt.command.forward_mps == 0.0
+    assert flight.fly(2 * TICK_S)[-1].stereo_obstacle_m == 3.0
+
+
+def test_both_eyes_gone_holds_and_lands_whatever_was_trusted():
+    flight = Flight().earn_trust()
+    flight.until(Mode.HOLD, **BLACK_PAIR, mono_m=3.0)
+    flight.until(Mode.LAND, **BLACK_PAIR, mono_m=3.0)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_silence_stops_at_once_then_holds_then_lands(trusted):
+    flight = Flight().earn_trust() if trusted else Flight()
+    flight.fly(1.0, mono_m=3.0)
+    decisions = flight.fly(8.0, silent=True)
+    stale = [d for d in decisions if d.stamp_ns - decisions[0].stamp_ns > ns_from_s(0.4)]
+    assert all(d.command.forward_mps == 0 for d in stale)
+    assert modes(decisions)[-2:] == ["hold", "land"]
+    flying_s = sum(d.mode in FLYING for d in decisions) * TICK_S
+    assert flying_s <= SWITCHING.stale_s + SWITCHING.stereo_lost_s + 3 * TICK_S
+
+
+@pytest.mark.parametrize("frozen", [("right",), ("left",), ("left", "right")])
+def test_a_frozen_image_is_a_lost_eye(frozen):
+    """The pixels of an eye repeat; what stereo makes of such a pair is no label."""
+    flight = Flight()
+    flight.fly(2.0)
+    pairs = len(flight.state.trust.pairs)
+    hold_s = flight.until(Mode.HOLD, frozen=frozen, mono_m=3.0)
+    assert hold_s <= SWITCHING.stereo_lost_s + 3 * FRAME_S
+    assert "frozen" in flight.decisions[-1].reason
+    # The first repeat is only known as one when it comes.
+    assert len(flight.state.trust.pairs) <= pairs + 1
+    flight.fly(1.0, frozen=frozen, mono_m=3.0)
+    assert len(flight.state.trust.pairs) <= pairs + 1
+
+
+def test_mono_never_flies_on_a_frozen_image():
+    """Its distance would stay free for ever."""
+    flight = Flight().earn_trust()
+    decisions = flight.fly(3.0, frozen=("left",), mono_m=3.0)
+    settled = decisions[round(1.0 / TICK_S) :]
+    assert all(d.command.forward_mps == 0 for d in settled)
+    assert modes(settled) == ["hold"]
+
+
+def test_mono_flies_on_the_left_image_when_the_right_one_is_frozen():
+    flight = Flight().earn_trust()
+    flight.until(Mode.MONO, frozen=("right",), mono_m=3.0)
+    assert modes(flight.fly(3.0, frozen=("right",), mono_m=3.0)) == ["mono"]
+
+
+def test_a_frozen_pair_stops_the_drone_before_it_is_given_up():
+    flight = Flight()
+    flight.fly(2.0)
+    decisions = flight.fly(0.4, frozen=("right",))
+    assert modes(decisions) == ["stereo"]
+    assert math.isnan(decisions[-1].stereo_obstacle_m)
+    assert decisions[-1].command.forward_mps == 0.0
+
+
+def test_what_the_camera_driver_reports_is_believed_though_the_images_look_well():
+    flight = Flight().earn_trust()
+    pairs = len(flight.state.trust.pairs)
+
+    def event(active):
+        return (HealthEvent(0, flight.now_ns, True, Eye.RIGHT, "out of sync", active),)
+
+    flight.tick(mono_m=3.0, health=event(True))
+    flight.until(Mode.MONO, mono_m=3.0)
+    flight.fly(5.0, mono_m=3.0)
+    assert flight.state.mode is Mode.MONO
+    assert len(flight.state.trust.pairs) <= pairs + 1, "no teacher, no test"
+    flight.tick(mono_m=3.0, health=event(False))
+    back_s = flight.until(Mode.TRAINING_WHEELS, mono_m=3.0)
+    assert back_s == pytest.approx(SWITCHING.stereo_back_s, abs=3 * FRAME_S)
+
+
+def test_stereo_is_believed_again_only_after_a_while():
+    flight = Flight()
+    flight.fly(1.0)
+    flight.until(Mode.HOLD, right="black")
+    back_s = flight.until(Mode.STEREO)
+    assert SWITCHING.stereo_back_s <= back_s <= SWITCHING.stereo_back_s + 3 * FRAME_S
+
+
+def test_a_relapse_starts_the_wait_anew():
+    flight = Flight()
+    flight.fly(1.0)
+    flight.until(Mode.HOLD, right="black")
+    flight.fly(0.6)
+    flight.fly(2 * TICK_S, right="black")
+    assert flight.until(Mode.STEREO) >= SWITCHING.stereo_back_s
+
+
+def test_a_frozen_licence_becomes_a_live_one_when_stereo_is_back():
+    flight = Flight().earn_trust()
+    flight.until(Mode.MONO, right="black", mono_m=3.0)
+    flight.until(Mode.TRAINING_WHEELS, mono_m=3.0)
+    assert flight.decisions[-1].trust.held
+    assert not flight.decisions[-1].trust.frozen
+
+
+# Scenarios: trust and the guard
+
+
+def test_mono_that_is_wrong_never_flies():
+    """It says free where stereo says near, and near where stereo says free."""
+    flight = Flight()
+    for _ in range(5):
+        flight.fly(1.0, stereo_m=0.6, mono_m=3.0)
+        flight.fly(1.0, stereo_m=3.0, mono_m=0.6)
+    assert modes(flight.decisions) == ["stereo"]
+    assert math.isnan(flight.state.trust.report.fpr) or flight.state.trust.report.fpr > 0.4
+
+
+def test_without_a_model_stereo_flies_on():
+    flight = Flight()
+    for distance_m in (3.0, 0.6, 3.0):
+        flight.fly(3.0, stereo_m=distance_m)
+    assert modes(flight.decisions) == ["stereo"]
+
+
+def test_a_strategy_without_mono_never_lets_it_fly():
+    switching = SWITCHING.model_copy(update={"strategy": "stereo_only"})
+    flight = Flight(CONFIG.model_copy(update={"switching": switching}))
+    for distance_m in (3.0, 0.6, 3.0, 3.0):
+        flight.fly(3.0, stereo_m=distance_m, mono_m=distance_m)
+    assert modes(flight.decisions) == ["stereo"]
+    assert modes(flight.fly(5.0, right="black", mono_m=3.0)) == ["stereo", "hold", "land"]
+
+
+def test_with_training_wheels_mono_decides():
+    flight = Flight().earn_trust()
+    assert flight.decisions[-1].cue is Cue.MONO
+    flight.fly(0.2, stereo_m=3.0, mono_m=0.3)
+    stopped = flight.decisions[-1]
+    assert (stopped.cue, stopped.blocked, stopped.override) == (Cue.MONO, True, False)
+    assert stopped.command.forward_mps == 0.0
+
+
+@pytest.mark.parametrize(
+    ("stereo_m", "mono_m", "blocked", "override"),
+    [
+        (3.0, 3.0, False, False),
+        (0.9, 3.0, False, False),  # near, yet no imminent collision: mono's to judge
+        (0.7, 3.0, True, True),
+        (0.7, 0.3, True, False),  # mono stops by itself
+        (3.0, 0.3, True, False),
+        (math.nan, 3.0, False, False),
+        (0.7, math.nan, True, False),  # mono says nothing: stereo flies, that is no override
+    ],
+)
+def test_stereo_overrides_only_where_mono_would_fly_on(stereo_m, mono_m, blocked, override):
+    flight = Flight().earn_trust()
+    decision = next(
+        d
+        for d in (flight.tick(stereo_m=stereo_m, mono_m=mono_m) for _ in range(2))
+        if flight.seq % 2
+    )
+    assert decision.mode is Mode.TRAINING_WHEELS
+    assert (decision.blocked, decision.override) == (blocked, override)
+    assert (decision.command.forward_mps == 0) == blocked
+
+
+def test_an_unknown_distance_of_both_stops():
+    flight = Flight().earn_trust()
+    decision = flight.fly(2 * TICK_S, stereo_m=math.nan, mono_m=math.nan)[-1]
+    assert (decision.blocked, decision.command.forward_mps) == (True, 0.0)
+
+
+def test_mono_without_an_answer_stops_then_holds():
+    flight = Flight().earn_trust()
+    flight.until(Mode.MONO, right="black", mono_m=3.0)
+    decisions = flight.fly(1.0, right="black", mono_m=math.nan)
+    assert all(d.command.forward_mps == 0 for d in decisions[1:])
+    assert decisions[-1].mode is Mode.HOLD
+
+
+def test_a_frame_from_the_future_does_not_stay_fresh():
+    """A camera whose clock runs ahead, then falls silent."""
+    flight = Flight().earn_trust()
+    flight.until(Mode.MONO, right="black", mono_m=3.0)
+    ahead_ns = flight.now_ns + 3600 * NS_PER_S
+    percept = Percept(
+        FrameCheck(1, ahead_ns, True, "", "black", 5, 6), None, estimate(1, ahead_ns, 3.0)
+    )
+    tick = Tick(1, flight.now_ns + 1, True, True, vehicle=vehicle(flight.now_ns))
+    flight.state, _ = decide(flight.state, tick, percept, CONFIG)
+    decisions = flight.fly(2.0, silent=True)
+    assert decisions[-1].mode is Mode.HOLD
+    assert all(d.command.forward_mps == 0 for d in decisions[12:])
+
+
+# Scenarios: vehicle and pilot
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        None,
+        {"valid": False},
+        {"position_m": (math.nan, 0.0, 0.0)},
+        {"velocity_mps": (0.0, math.inf, 0.0)},
+        {"attitude": (math.nan,) * 4},
+    ],
+)
+def test_without_a_vehicle_state_it_holds_and_with_it_flies_on(bad):
+    flight = Flight()
+    flight.fly(1.0)
+    for _ in range(20):
+        flight.tick(alive=None if bad is None else vehicle(flight.now_ns, **bad))
+    held = flight.decisions[-1]
+    assert held.mode is Mode.HOLD
+    assert "vehicle" in held.reason
+    assert (held.command.forward_mps, held.command.yaw_rate_radps) == (0.0, 0.0)
+    assert flight.tick().mode is Mode.STEREO
+
+
+def test_a_stale_vehicle_state_is_lost():
+    flight = Flight()
+    flight.fly(1.0)
+    lost_s = flight.until(Mode.HOLD, alive=None)
+    assert lost_s == pytest.approx(SWITCHING.stale_s, abs=1.5 * TICK_S)
+    flight.until(Mode.LAND, alive=None)
+    assert flight.tick().mode is Mode.LAND, "a landing is not broken off by a sensor"
+
+
+@pytest.mark.parametrize("before", FLYING)
+def test_the_pilot_takes_over_in_the_same_tick_and_gives_back(before):
+    flight = Flight()
+    lost = {}
+    if before is not Mode.STEREO:
+        flight.earn_trust()
+    if before is Mode.MONO:
+        lost = {"right": "black"}
+    flight.until(before, mono_m=3.0, **lost)
+    flight.fly(0.5, mono_m=3.0, **lost)
+    assert flight.decisions[-1].command.forward_mps > 0
+    taken = flight.tick(permitted=False, mono_m=3.0, **lost)
+    assert taken.mode is Mode.HOLD
+    assert taken.command == stop_command(taken.seq, taken.stamp_ns)
+    assert taken.limited == "not permitted"
+    flight.fly(10.0, permitted=False, mono_m=3.0, **lost)
+    assert flight.state.mode is Mode.HOLD
+    assert flight.tick(mono_m=3.0, **lost).mode is before
+
+
+def test_the_pilot_ends_a_landing():
+    flight = Flight()
+    flight.until(Mode.LAND, silent=True)
+    flight.fly(3.0)
+    assert flight.state.mode is Mode.LAND
+    assert flight.tick(permitted=False).mode is Mode.HOLD
+    assert flight.tick().mode is Mode.STEREO
+
+
+def test_time_under_the_pilot_does_not_count_as_holding():
+    """Else a drone that is given back without a fresh state would land at once."""
+    flight = Flight()
+    flight.fly(1.0)
+    flight.fly(60.0, permitted=False, alive=None)
+    assert flight.tick(alive=None).mode is Mode.HOLD
+    assert flight.until(Mode.LAND, alive=None) == pytest.approx(SWITCHING.hold_s, abs=2 * TICK_S)
+
+
+def test_after_holding_it_begins_anew():
+    flight = Flight()
+    flight.fly(1.0)
+    flight.fly(2.0, stereo_m=0.5)
+    assert flight.decisions[-1].manoeuvre != "cruise"
+    flight.tick(permitted=False)
+    assert flight.tick().manoeuvre == "cruise"
+
+
+# Model versions
+
+
+def version(seq, holdout=()):
+    seqs, distances = zip(*holdout, strict=True) if holdout else ((), ())
+    return ModelVersion(seq, 0, True, b"", "", tuple(seqs), tuple(distances))
+
+
+def test_a_new_version_forgets_the_average_of_the_old_one():
+    config = CONFIG.model_copy(update={"mono": CONFIG.mono.model_copy(update={"average_s": 1.0})})
+    flight = Flight(config)
+    flight.fly(1.0, mono_m=3.0)
+    assert flight.fly(2 * TICK_S, mono_m=1.0)[-1].mono_obstacle_m > 2.0
+    flight.tick(silent=True, model=version(2))
+    assert flight.fly(2 * TICK_S, mono_m=1.0)[-1].mono_obstacle_m == pytest.approx(1.0)
+    assert flight.state.model == 2
+
+
+def test_mono_distance_is_the_harmonic_mean_over_the_configured_time():
+    config = CONFIG.model_copy(update={"mono": CONFIG.mono.model_copy(update={"average_s": 0.1})})
+    flight = Flight(config)
+    flight.fly(2 * TICK_S, mono_m=1.0)
+    decision = flight.fly(2 * TICK_S, mono_m=3.0)[-1]
+    assert decision.mono_obstacle_m == pytest.approx(2 / (1 / 1.0 + 1 / 3.0))
+
+
+def test_a_version_that_scores_its_held_out_frames_badly_costs_the_licence():
+    flight = Flight().earn_trust()
+    bad = {p.seq: 0.3 if p.label_m > 1 else 3.0 for p in flight.state.trust.pairs}
+    flight.tick(mono_m=3.0, model=version(2, tuple(bad.items())))
+    lost_s = flight.until(Mode.STEREO, mono_m=3.0)
+    assert lost_s <= CONFIG.trust.lose_s + 2 * TICK_S
+
+
+# Properties
+
+distances = st.one_of(st.floats(0.05, 8.0), st.sampled_from([math.nan, math.inf, 0.0, 0.5, 3.0]))
+verdicts = st.sampled_from(["", "", "", "black", "missing"])
+vehicles = st.one_of(
+    st.none(),
+    st.builds(
+        lambda age, valid, numbers: (age, valid, numbers),
+        st.sampled_from([0.0, 0.1, 1.0, -1.0]),
+        st.booleans(),
+        st.one_of(st.none(), st.lists(st.floats(), min_size=10, max_size=10)),
+    ),
+)
+frames = st.one_of(
+    st.none(),
+    st.tuples(verdicts, verdicts, st.booleans(), distances, distances, st.booleans()),
+)
+events = st.lists(
+    st.tuples(st.sampled_from(Eye), st.sampled_from(["dead", "late"]), st.booleans()), max_size=2
+)
+steps = st.tuples(
+    st.sampled_from([0.05, 0.05, 0.05, 0.3, 2.0]),
+    st.sampled_from([True, True, True, False]),
+    frames,
+    vehicles,
+    events,
+    st.sampled_from([False, False, False, True]),
+)
+
+
+def unfold(step, seq, now_ns, trust_pairs):
+    """Return the tick and the percept of a drawn step."""
+    _, permitted, frame, car, raised, new_model = step
+    percept, state, model = Percept(), None, None
+    if frame is not None:
+        left, right, frozen, stereo_m, mono_m, valid = frame
+        crcs = (7, 7) if frozen else (seq + 1, seq + 1)
+        percept = Percept(
+            FrameCheck(seq, now_ns, True, left, right, *crcs),
+            label(seq, now_ns, stereo_m, valid and not (left or right)),
+            estimate(seq, now_ns, mono_m, valid, Eye.RIGHT if left else Eye.LEFT),
+        )
+    if car is not None:
+        age_s, valid, numbers = car
+        fields = {}
+        if numbers is not None:
+            fields = {
+                "position_m": tuple(numbers[:3]),
+                "velocity_mps": tuple(numbers[3:6]),
+                "attitude": tuple(numbers[6:]),
+            }
+        state = vehicle(now_ns - ns_from_s(age_s), seq, valid, **fields)
+    if new_model:
+        held_out = tuple((p.seq, p.label_m) for p in trust_pairs[::2])
+        model = version(seq, held_out)
+    health = tuple(HealthEvent(0, now_ns, True, *event) for event in raised)
+    return Tick(seq, now_ns, True, permitted, None, state, health, model), percept
+
+
+def check_decision(tick, decision, state):
+    command = decision.command
+    axes = (
+        command.forward_mps,
+        command.right_mps,
+        command.down_mps,
+        command.yaw_rate_radps,
+    )
+    assert all(math.isfinite(a) for a in axes)
+    assert math.hypot(*axes[:2]) <= CONFIG.limits.max_speed_mps + 1e-12
+    assert abs(command.down_mps) <= CONFIG.limits.max_vertical_mps
+    assert abs(command.yaw_rate_radps) <= math.radians(CONFIG.limits.max_yaw_rate_degps)
+    assert (decision.seq, decision.stamp_ns) == (tick.seq, tick.stamp_ns)
+    if not tick.permitted:
+        assert command == stop_command(tick.seq, tick.stamp_ns)
+        assert decision.mode is Mode.HOLD
+    if decision.mode in (Mode.MONO, Mode.TRAINING_WHEELS):
+        assert decision.trust.held
+    if decision.mode in (Mode.STEREO, Mode.TRAINING_WHEELS):
+        assert state.health.stereo_ok
+    if decision.mode in (Mode.HOLD, Mode.LAND):
+        assert (command.forward_mps, command.yaw_rate_radps) == (0.0, 0.0)
+    if decision.blocked:
+        assert command.forward_mps == 0.0
+    if decision.override:
+        assert decision.mode is Mode.TRAINING_WHEELS
+        assert decision.blocked
+        assert decision.stereo_obstacle_m < CONFIG.switching.override_m
+        assert decision.mono_obstacle_m >= state.avoidance.demand * decision.trust.threshold_m
+
+
+def same(a, b):
+    """Equal to the bit; a NaN is a NaN, whatever its sign."""
+    if dataclasses.is_dataclass(a):
+        pairs = zip(_values(a), _values(b), strict=True)
+        return type(a) is type(b) and all(same(x, y) for x, y in pairs)
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, float) and math.isnan(a):
+        return math.isnan(b)
+    return bits(a) == bits(b)
+
+
+def _values(message):
+    return [getattr(message, field.name) for field in dataclasses.fields(message)]
+
+
+def fly_drawn(start, drawn):
+    """Fly drawn steps, and beside them the same from a state that was saved and restored."""
+    state = restored = start.state
+    now_ns, seq = start.now_ns, start.seq
+    for step in drawn:
+        seq += 1
+        now_ns += ns_from_s(step[0])
+        tick, percept = unfold(step, seq, now_ns, state.trust.pairs)
+        state, decision = decide(state, tick, percept, CONFIG)
+        check_decision(tick, decision, state)
+        text = restored.to_json()
+        assert PilotState.from_json(text).to_json() == text
+        restored, again = decide(PilotState.from_json(text), tick, percept, CONFIG)
+        assert same(again, decision)
+        assert same(restored, state)
+
+
+@given(st.lists(steps, max_size=30))
+@settings(max_examples=60)
+def test_whatever_happens_is_safe_and_repeatable(drawn):
+    fly_drawn(Flight(), drawn)
+
+
+TRUSTED = Flight().earn_trust()
+
+
+@given(st.lists(steps, max_size=30))
+@settings(max_examples=60)
+def test_whatever_happens_to_a_trusted_mono_is_safe_and_repeatable(drawn):
+    fly_drawn(TRUSTED, drawn)
+
+
+@pytest.mark.slow
+@given(st.lists(steps, max_size=150), st.booleans())
+@settings(max_examples=1500)
+def test_whatever_happens_for_long_is_safe_and_repeatable(drawn, trusted):
+    fly_drawn(TRUSTED if trusted else Flight(), drawn)
+
+
+# State
+
+
+def test_a_fresh_state_and_a_flown_one_survive_json():
+    for state in (PilotState(), TRUSTED.state):
+        assert bits(PilotState.from_json(state.to_json())) == bits(state)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"mode": "fly"}', '{"mode": 3}', "null"])
+def test_another_state_is_refused_in_one_line(text):
+    with pytest.raises(UserError, match="not the state") as caught:
+        PilotState.from_json(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_state_is_a_value():
+    assert hash(PilotState()) == hash(PilotState())
