@@ -1,0 +1,161 @@
+"""The whole loop: one short flight, looked at from every side."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drone import config, topics
+from drone.flightlog import FlightLog, FlightLogWriter
+from drone.messages import Mode
+from drone.replay import verify
+from drone.runfolder import RunFolder
+from training.flight import FlightSpec, run_flight
+
+pytestmark = pytest.mark.sim
+
+SHORT = (
+    "flight.duration_s=18",
+    "flight.seed=31",
+    "learner.min_frames=10",
+    "learner.batch_size=2",
+    "learner.publish_s=3",
+    "learner.holdout_block_s=1",
+    "sim.faults=[{kind='black', eye='right', start_s=6}]",
+)
+
+
+def fly(runs: Path, *overrides: str):
+    tree = config.load(config.launch_folder() / "room.toml", [*SHORT, *overrides])
+    return run_flight(FlightSpec(tree, runs))
+
+
+@pytest.fixture(scope="module")
+def flight(tmp_path_factory):
+    return fly(tmp_path_factory.mktemp("runs"))
+
+
+def test_figures_have_what_the_readme_promises(flight):
+    figures = flight.figures
+    assert set(figures) >= {
+        "seed",
+        "simulated_s",
+        "wall_s",
+        "collisions",
+        "distance_m",
+        "mode_s",
+        "turning_share",
+        "overrides",
+        "time_to_trust_s",
+        "labelled_frames",
+        "model_versions",
+        "run",
+    }
+    assert set(figures["collisions"]) == {"stereo", "training_wheels", "mono", "hold"}
+    assert set(figures["mode_s"]) == {m.value for m in Mode}
+    assert sum(figures["mode_s"].values()) == pytest.approx(figures["simulated_s"], abs=1e-3)
+    assert figures["model_versions"] >= 1
+    assert 0 < figures["labelled_frames"] <= 60
+
+
+def test_without_trust_a_dead_eye_ends_in_hold_then_land(flight):
+    """Stereo dies at 6 s, long before mono can have earned anything."""
+    modes = flight.figures["mode_s"]
+    assert flight.figures["time_to_trust_s"] != flight.figures["time_to_trust_s"]
+    assert modes["hold"] == pytest.approx(5.0, abs=0.2)
+    assert modes["land"] > 1.0
+    events = [(e.kind, e.detail) for e in FlightLog(flight.run.log).messages(topics.EVENT)]
+    kinds = [kind for kind, _ in events]
+    assert kinds.index("fault") < kinds.index("mode") < kinds.index("landed")
+    assert any("right eye black" in detail for _, detail in events)
+
+
+def test_run_folder_is_complete(flight):
+    run = RunFolder(Path(flight.figures["run"]))
+    result = json.loads(run.result.read_text())
+    assert result["seed"] == 31
+    assert result["timing"]["stereo"]["n"] == len(list(FlightLog(run.log).messages(topics.LABEL)))
+    assert config.load(run.config) == config.loads(FlightLog(run.log).header.config_toml, "log")
+    models = list(FlightLog(run.log).messages(topics.MODEL))
+    assert run.model.read_bytes() in [m.onnx for m in models]
+
+
+def test_hidden_stereo_goes_on_after_the_cut_and_the_pilot_never_sees_it(flight):
+    log = FlightLog(flight.run.log)
+    late = [t for t in log.messages(topics.TRUTH) if t.stamp_ns > 7_000_000_000]
+    assert sum(math.isfinite(t.stereo_obstacle_m) for t in late) > 0.9 * len(late)
+    labels = [m for m in log.messages(topics.LABEL) if m.stamp_ns > 6_000_000_000]
+    assert labels
+    assert not any(m.valid for m in labels)
+
+
+def test_same_seed_same_flight(flight, tmp_path):
+    again = fly(tmp_path)
+    differ = {"wall_s", "run"}
+    first, second = (
+        {k: v for k, v in r.figures.items() if k not in differ} for r in (flight, again)
+    )
+    assert json.dumps(first) == json.dumps(second)
+    assert flight.run.model.read_bytes() == again.run.model.read_bytes()
+
+
+def test_another_seed_is_another_flight(flight, tmp_path):
+    other = fly(tmp_path, "flight.seed=32", "flight.duration_s=5")
+    assert other.figures["distance_m"] != flight.figures["distance_m"]
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_every_decision_replays(flight, recompute):
+    result = verify(flight.run.log, recompute)
+    assert result.mismatches == 0, result.first
+    assert result.ticks == len(list(FlightLog(flight.run.log).ticks()))
+    assert result.compared_fields > 20 * result.ticks
+
+
+def test_replay_with_another_setting_differs(flight, tmp_path):
+    """Negative control: the comparison does find differences, and names the first."""
+    altered = tmp_path / "altered.mcap"
+    source = FlightLog(flight.run.log)
+    toml = source.header.config_toml.replace("stop_m = 1.0", "stop_m = 1.6")
+    with FlightLogWriter(altered, replace(source.header, config_toml=toml)) as out:
+        for topic, message in source.records():
+            if topic == topics.TICK:
+                out.write_tick(message)
+            elif not topic.consumed:
+                out.write(topic, message)
+    result = verify(altered)
+    assert result.mismatches > 0
+    assert "Decision." in result.first
+
+
+def test_interrupt_ends_cleanly(tmp_path):
+    """Ctrl-C in mid-flight: log, result and report are complete up to then."""
+    command = [sys.executable, "-m", "drone", "fly", "--seed", "31", "--json", "--runs"]
+    process = subprocess.Popen(
+        [*command, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        time.sleep(0.1)
+        if sum(f.stat().st_size for f in tmp_path.glob("*/flight.mcap")) > 300_000:
+            break
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    figures = json.loads(out)
+    assert figures["interrupted"] is True
+    assert 0 < figures["simulated_s"] < 360
+    run = RunFolder(Path(figures["run"]))
+    log = FlightLog(run.log)
+    assert log.damaged is None
+    assert [e.detail for e in log.messages(topics.EVENT)][-1] == "interrupted"
+    assert run.report.is_file()
+    assert run.result.is_file()
