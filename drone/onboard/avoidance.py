@@ -188,7 +188,7 @@ def _freer_side(sectors_m: tuple[float, ...]) -> int:
     """Return the side with more free range; unknown counts as none, a tie turns right."""
     known = [0.0 if math.isnan(s) else s for s in sectors_m]
     half = len(known) // 2
-    return -1 if sum(known[:half]) > sum(known[len(known) - half :]) else 1
+    return -1 if math.fsum(known[:half]) > math.fsum(known[len(known) - half :]) else 1
 
 
 def _motion(state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig) -> Motion:

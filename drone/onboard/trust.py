@@ -130,9 +130,12 @@ def _averaged(pairs: list[Pair], average_s: float) -> tuple[Pair, ...]:
 
 
 def mean_distance(distances_m: Iterable[float]) -> float:
-    """Return the harmonic mean of the known distances, m; NaN if none is known."""
+    """Return the harmonic mean of the known distances, m; NaN if none is known.
+
+    `fsum` rounds once, on every Python alike; `sum` does not, and decisions replay bit for bit.
+    """
     inverse = [1 / d for d in distances_m if 0 < d < math.inf]
-    return len(inverse) / sum(inverse) if inverse else math.nan
+    return len(inverse) / math.fsum(inverse) if inverse else math.nan
 
 
 def _judged(

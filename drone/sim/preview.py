@@ -21,6 +21,8 @@ from drone.sim.room import Room
 from drone.sim.textures import Rgb
 from drone.sim.world import World
 
+Colour = tuple[int, int, int]
+"""RGB, 0-255."""
 _HFOV_RAD = math.radians(50)
 _TRAIL_RGB = (255, 60, 40)
 _HIDDEN_BY_M = 0.05
@@ -32,6 +34,7 @@ def overview(
     height_px: int = 720,
     *,
     trail_m: Sequence[Vector3] = (),
+    trails: Sequence[tuple[Colour, Sequence[Vector3]]] = (),
     elevation_deg: float = 55.0,
     bearing_deg: float = 215.0,
 ) -> Rgb:
@@ -42,6 +45,7 @@ def overview(
         width_px: of the picture.
         height_px: of the picture.
         trail_m: positions to connect, NED, in the room; drawn where nothing hides them.
+        trails: more of them, each in its own colour.
         elevation_deg: of the viewer above the horizon; 90 looks straight down.
         bearing_deg: where the viewer stands, clockwise from north.
 
@@ -54,8 +58,10 @@ def overview(
         view = view_matrix(rotation, eye)
         shot = world.render(view, projection_matrix(camera), (width_px, height_px))
     picture = np.ascontiguousarray(shot.rgba[:, :, :3])
-    if len(trail_m):
-        _draw(picture, camera, (np.asarray(trail_m) - eye) @ rotation, inverse_depth(shot.z_buffer))
+    nearest = inverse_depth(shot.z_buffer)
+    for colour, positions_m in ((_TRAIL_RGB, trail_m), *trails):
+        if len(positions_m):
+            _draw(picture, camera, (np.asarray(positions_m) - eye) @ rotation, nearest, colour)
     return picture
 
 
@@ -81,6 +87,7 @@ def _draw(
     camera: Intrinsics,
     points: NDArray[np.float64],
     nearest: NDArray[np.float32],
+    colour: Colour,
 ) -> None:
     """Draw a line through points (N, 3), optical frame, over a picture, in place.
 
@@ -89,6 +96,7 @@ def _draw(
         camera: its intrinsics.
         points: m.
         nearest: (H, W), inverse depth of what the picture shows, 1/m.
+        colour: RGB.
     """
     depth = np.maximum(points[:, 2], NEAR_M)
     pixels = np.rint(
@@ -103,7 +111,8 @@ def _draw(
     inside = np.all((pixels >= 0) & (pixels < (camera.width, camera.height)), axis=1)
     column, row = np.clip(pixels, 0, (camera.width - 1, camera.height - 1)).T
     seen = inside & (1 / nearest[row, column] > depth - _HIDDEN_BY_M)
+    thickness = max(2, camera.width // 400)
     for k in range(len(pixels) - 1):
         if seen[k] and seen[k + 1]:
             start, end = (tuple(int(x) for x in pixels[j]) for j in (k, k + 1))
-            cv2.line(picture, start, end, _TRAIL_RGB, 2, cv2.LINE_AA)
+            cv2.line(picture, start, end, colour, thickness, cv2.LINE_AA)
