@@ -1,0 +1,198 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drone.clock import ns_from_s
+from drone.config import SwitchingConfig
+from drone.messages import Eye, FrameCheck, HealthEvent, StereoFrame
+from drone.onboard.health import EyeState, HealthState, check_frame, step
+
+CONFIG = SwitchingConfig(stale_s=0.35, stereo_lost_s=0.5, stereo_back_s=2.0)
+FRAME_S = 0.1
+
+
+def noise(mean, deviation, shape=(48, 64)):
+    values = np.random.default_rng(0).normal(mean, deviation, shape)
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+class Eyes:
+    """Frames at 10 Hz."""
+
+    def __init__(self):
+        self.state = HealthState()
+        self.now_s = 50.0
+        self.seq = 0
+
+    def tick(self, left="", right="", crcs=None, events=(), frame=True):
+        self.now_s += FRAME_S
+        self.seq += 1
+        crcs = crcs or (self.seq, self.seq)
+        check = FrameCheck(self.seq, 0, True, left, right, *crcs) if frame else None
+        self.state = step(self.state, ns_from_s(self.now_s), check, events, CONFIG)
+        return self.state
+
+    def run(self, duration_s, **changes):
+        for _ in range(round(duration_s / FRAME_S)):
+            self.tick(**changes)
+        return self.state
+
+    def until(self, wanted, **changes):
+        start_s = self.now_s
+        while not wanted(self.state):
+            self.tick(**changes)
+            assert self.now_s - start_s < 60
+        return self.now_s - start_s
+
+
+def event(kind, active, eye=Eye.RIGHT):
+    return (HealthEvent(0, 0, True, eye, kind, active),)
+
+
+@pytest.mark.parametrize(
+    ("image", "verdict"),
+    [
+        (None, "missing"),
+        (np.zeros((0, 0), np.uint8), "missing"),
+        (noise(0, 1), "black"),
+        (noise(7, 1), "black"),
+        (noise(9, 1), ""),  # dark, yet not nothing
+        (noise(255, 1), "white"),
+        (noise(246, 1), ""),
+        (noise(128, 0), ""),  # a plain wall is no fault
+        (noise(5, 20), ""),  # a dark room with a lamp
+        (noise(128, 40), ""),
+    ],
+)
+def test_images_are_judged_by_themselves(image, verdict):
+    good = noise(128, 40)
+    check = check_frame(StereoFrame(3, 9, True, image, good))
+    assert (check.seq, check.stamp_ns, check.left, check.right) == (3, 9, verdict, "")
+    assert check_frame(StereoFrame(3, 9, True, good, image)).right == verdict
+    assert (check.left_crc == 0) == (image is None or image.size == 0)
+
+
+def test_equal_pixels_have_equal_crcs_and_others_do_not():
+    a, b = noise(128, 40), noise(128, 40)
+    b[0, 0] ^= 1
+    crcs = {check_frame(StereoFrame(0, 0, True, i, i)).left_crc for i in (a, a.copy(), b)}
+    assert len(crcs) == 2
+
+
+@pytest.mark.parametrize("eye", ["left", "right"])
+def test_an_eye_dies_and_comes_back_with_hysteresis(eye):
+    eyes = Eyes()
+    eyes.run(1.0)
+    dead_s = eyes.until(lambda s: not s.stereo_ok, **{eye: "black"})
+    assert dead_s == pytest.approx(CONFIG.stereo_lost_s + FRAME_S, abs=1e-6)
+    assert eyes.state.reason == f"{eye} eye black"
+    assert getattr(eyes.state, eye).dead
+    eyes.tick()
+    assert eyes.state.reason == f"{eye} eye recovering"
+    back_s = eyes.until(lambda s: s.stereo_ok)
+    assert back_s == pytest.approx(CONFIG.stereo_back_s, abs=1e-6)
+    assert eyes.state.reason == ""
+
+
+def test_trouble_of_changing_kind_is_still_trouble():
+    eyes = Eyes()
+    eyes.run(1.0)
+    for verdict in itertools.islice(itertools.cycle(["black", "white", "missing"]), 7):
+        eyes.tick(right=verdict)
+    assert not eyes.state.stereo_ok
+
+
+def test_short_trouble_is_seen_at_once_and_believed_never():
+    eyes = Eyes()
+    for i in range(50):
+        state = eyes.tick(right="black" if i % 4 == 0 else "")
+        assert state.stereo_ok
+        assert state.stereo_sees == (i % 4 != 0)
+        assert state.sees(Eye.LEFT)
+        assert state.sees(Eye.RIGHT) == state.sees(Eye.PAIR) == state.stereo_sees
+
+
+def test_repeated_pixels_are_a_frozen_eye():
+    eyes = Eyes()
+    eyes.run(1.0)
+    eyes.run(1.0, crcs=(0x77, 0x88))
+    assert eyes.state.reason == "left eye frozen, right eye frozen"
+    eyes.tick()
+    assert eyes.state.left.verdict == ""
+
+
+def test_one_frozen_eye_is_told_from_the_other():
+    eyes = Eyes()
+    for i in range(10):
+        eyes.tick(crcs=(i + 1, 0x88))
+    assert eyes.state.reason == "right eye frozen"
+    assert eyes.state.left.sees
+
+
+def test_silence_is_missing_after_staleness():
+    eyes = Eyes()
+    eyes.run(1.0)
+    silent_s = eyes.until(lambda s: not s.stereo_ok, frame=False)
+    expected_s = CONFIG.stale_s + CONFIG.stereo_lost_s
+    assert expected_s <= silent_s <= expected_s + 2 * FRAME_S
+    assert eyes.state.reason == "left eye missing, right eye missing"
+
+
+def test_silence_from_the_start_counts_from_the_first_tick():
+    eyes = Eyes()
+    assert eyes.until(lambda s: not s.stereo_ok, frame=False) < 1.2
+
+
+def test_reports_of_the_driver_hold_until_taken_back():
+    eyes = Eyes()
+    eyes.run(1.0)
+    eyes.tick(events=event("unplugged", True))
+    eyes.run(1.0)
+    assert eyes.state.reason == "right eye unplugged"
+    eyes.run(10.0)
+    assert not eyes.state.stereo_ok
+    eyes.tick(events=event("unplugged", False))
+    eyes.run(CONFIG.stereo_back_s)
+    assert eyes.state.stereo_ok
+
+
+def test_a_report_about_the_pair_is_about_both_eyes():
+    eyes = Eyes()
+    eyes.tick(events=event("out of sync", True, Eye.PAIR))
+    eyes.run(1.0)
+    assert eyes.state.reason == "left eye out of sync, right eye out of sync"
+
+
+verdicts = st.sampled_from(["", "", "black", "missing"])
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1), st.booleans(), verdicts, verdicts, st.integers(0, 3)),
+        max_size=40,
+    )
+)
+def test_an_eye_is_dead_only_after_lasting_trouble_and_alive_only_after_lasting_health(seen):
+    state, now_s, since_s, was = HealthState(), 10.0, None, None
+    for later_s, frame, left, right, crc in seen:
+        now_s += later_s
+        check = FrameCheck(0, 0, True, left, right, crc, crc) if frame else None
+        before, state = state, step(state, ns_from_s(now_s), check, (), CONFIG)
+        for old, new in ((before.left, state.left), (before.right, state.right)):
+            assert isinstance(new, EyeState)
+            if new.dead and not old.dead:
+                assert new.verdict
+            if old.dead and not new.dead:
+                assert not new.verdict
+            assert new.sees == (not new.dead and not new.verdict)
+        bad = bool(state.left.verdict)
+        if bad != was:
+            was, since_s = bad, now_s
+        if state.left.dead != before.left.dead:
+            needed_s = CONFIG.stereo_lost_s if state.left.dead else CONFIG.stereo_back_s
+            assert now_s - since_s >= needed_s - 1e-6
+    assert math.isfinite(now_s)

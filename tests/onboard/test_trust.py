@@ -1,0 +1,340 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drone.clock import ns_from_s
+from drone.config import TrustConfig
+from drone.messages import ModelVersion
+from drone.onboard.trust import (
+    Pair,
+    TrustState,
+    add_pair,
+    mean_distance,
+    operating_point,
+    rescore,
+    step,
+)
+
+STOP_M = 1.0
+CONFIG = TrustConfig(
+    window_s=10.0,
+    holdout_window_s=30.0,
+    min_tpr=0.75,
+    max_fpr=0.4,
+    min_positives=4,
+    min_negatives=4,
+    min_episodes=1,
+    safety=1.0,
+    earn_s=1.0,
+    lose_s=2.0,
+    max_frozen_s=20.0,
+)
+GOOD = [(3.0, 3.0), (0.5, 0.5)] * 10
+BAD = [(3.0, 0.4), (0.5, 4.0)] * 10
+
+
+def pairs(values, step_s=0.1, held_out=False):
+    """Pairs of (label, estimate), one every tenth of a second from 1 s on."""
+    return tuple(
+        Pair(i, ns_from_s(1.0 + i * step_s), label_m, estimate_m, estimate_m, held_out)
+        for i, (label_m, estimate_m) in enumerate(values)
+    )
+
+
+def state_of(values, config=CONFIG, state=None):
+    state = state or TrustState()
+    for pair in pairs(values):
+        state = add_pair(state, pair, STOP_M, config)
+    return state
+
+
+def point(values, **changes):
+    return operating_point(pairs(values), STOP_M, CONFIG.model_copy(update=changes))
+
+
+# Positives estimated at 0.3, 0.6, 0.9, 1.5 m; negatives at 0.5, 0.8, 2, 3, 4 m.
+ROC = [(0.5, 0.3), (0.6, 0.6), (0.7, 0.9), (0.8, 1.5)] + [
+    (2.0, e) for e in (0.5, 0.8, 2.0, 3.0, 4.0)
+]
+
+
+@pytest.mark.parametrize(
+    ("min_tpr", "threshold_m", "tpr", "fpr"),
+    [
+        (0.25, 0.3, 0.25, 0.0),
+        (0.26, 0.6, 0.5, 0.2),
+        (0.5, 0.6, 0.5, 0.2),
+        (0.75, 0.9, 0.75, 0.4),
+        (0.76, 1.5, 1.0, 0.4),
+        (1.0, 1.5, 1.0, 0.4),
+    ],
+)
+def test_operating_point_of_a_hand_made_roc(min_tpr, threshold_m, tpr, fpr):
+    report = point(ROC, min_tpr=min_tpr)
+    assert report.operating_m == pytest.approx(threshold_m)
+    assert report.operating_m > threshold_m, "a frame at the very threshold must stop"
+    assert (report.tpr, report.fpr) == pytest.approx((tpr, fpr))
+    assert (report.positives, report.negatives) == (4, 5)
+
+
+def test_safety_moves_what_flies_and_not_what_is_judged():
+    plain, safe = point(ROC), point(ROC, safety=0.5)
+    assert safe.threshold_m == pytest.approx(2 * plain.threshold_m)
+    assert (safe.operating_m, safe.tpr, safe.fpr) == (plain.operating_m, plain.tpr, plain.fpr)
+
+
+def test_an_unknown_estimate_stops_the_drone():
+    """So it catches a positive, and is a needless stop before free way."""
+    report = point([(0.5, math.nan)] * 3 + [(0.5, 0.7), (3.0, math.nan), (3.0, 3.0)], min_tpr=1.0)
+    assert report.operating_m == pytest.approx(0.7)
+    assert (report.tpr, report.fpr) == (1.0, 0.5)
+
+
+def test_a_frame_at_the_stop_distance_is_free():
+    report = point([(1.0, 3.0), (math.nextafter(1.0, 0.0), 0.5)])
+    assert (report.positives, report.negatives) == (1, 1)
+
+
+@pytest.mark.parametrize("values", [[], [(3.0, 3.0)] * 5, [(math.nan, 1.0)] * 5])
+def test_without_positives_there_is_no_threshold(values):
+    report = point(values)
+    assert math.isnan(report.threshold_m)
+    assert math.isnan(report.tpr)
+    assert report.episodes == 0
+
+
+def test_without_negatives_there_is_no_fpr():
+    assert math.isnan(point([(0.5, 0.5)] * 3).fpr)
+
+
+@pytest.mark.parametrize(
+    ("labels", "episodes"),
+    [
+        ([0.5, 0.5, 0.5], 1),
+        ([3, 0.5, 0.5, 3], 1),
+        ([0.5, 3, 0.5], 2),
+        ([0.5, math.nan, 0.5, 3, 0.5], 2),  # an unknown frame ends no approach
+        ([3, 3], 0),
+    ],
+)
+def test_episodes_are_runs_of_positives(labels, episodes):
+    assert point([(label, 1.0) for label in labels]).episodes == episodes
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.floats(0.05, 8), st.just(math.nan)),
+            st.one_of(st.floats(0, 8), st.just(math.nan)),
+        ),
+        max_size=60,
+    ),
+    st.floats(0.01, 1.0),
+)
+def test_the_operating_point_keeps_its_promise_and_no_lower_one_does(values, min_tpr):
+    report = point(values, min_tpr=min_tpr)
+    if not report.positives:
+        return
+    assert report.tpr >= min_tpr - 1e-9
+    positives = np.array([e for label, e in values if label < STOP_M])
+    below = math.nextafter(report.operating_m, 0.0)
+    if below > 0:
+        caught = int((np.isnan(positives) | (positives < below)).sum())
+        assert caught < math.ceil(min_tpr * len(positives))
+
+
+def test_mean_distance_is_harmonic_over_what_is_known():
+    assert mean_distance([1.0, 3.0]) == pytest.approx(1.5)
+    assert mean_distance([2.0, math.nan, 2.0]) == pytest.approx(2.0)
+    for nothing in ([], [math.nan], [0.0], [-1.0], [math.inf]):
+        assert math.isnan(mean_distance(nothing))
+
+
+# The window
+
+
+def test_old_pairs_are_forgotten():
+    state = state_of(GOOD)
+    late = Pair(99, ns_from_s(1.0 + 10.0 + 0.95), 3.0, 3.0, 3.0)
+    state = add_pair(state, late, STOP_M, CONFIG)
+    assert [p.seq for p in state.pairs] == [*range(10, 20), 99]
+    assert state.report.positives + state.report.negatives == 11
+
+
+def test_held_out_pairs_stay_longer_and_go_in_the_end():
+    state = state_of(GOOD)
+    state = replace(state, pairs=tuple(replace(p, held_out=p.seq < 5) for p in state.pairs))
+    for later_s, kept in ((20.0, 5), (40.0, 0)):
+        late = Pair(99, ns_from_s(later_s), 3.0, 3.0, 3.0)
+        assert len(add_pair(state, late, STOP_M, CONFIG).pairs) == kept + 1
+
+
+def version(scores):
+    return ModelVersion(2, 0, True, b"", "", tuple(scores), tuple(scores.values()))
+
+
+def test_rescoring_replaces_the_scores_of_held_out_frames_alone():
+    state = state_of(GOOD)
+    state = rescore(state, version({1: 0.7, 3: 0.8, 555: 9.0}), STOP_M, 0.0, CONFIG)
+    by_seq = {p.seq: p for p in state.pairs}
+    assert (by_seq[1].raw_m, by_seq[1].estimate_m, by_seq[1].held_out) == (0.7, 0.7, True)
+    assert (by_seq[3].estimate_m, by_seq[3].held_out) == (0.8, True)
+    assert (by_seq[5].estimate_m, by_seq[5].held_out) == (0.5, False)
+    assert len(state.pairs) == 20
+    assert state.report.operating_m == pytest.approx(0.5)
+    assert replace(state.pairs[1], raw_m=0.5, estimate_m=0.5, held_out=False) == pairs(GOOD)[1]
+
+
+def test_rescored_frames_are_averaged_as_in_flight():
+    """Frames 2, 3, 4 were held out in a row; 3 and 4 average with those up to 0.1 s before."""
+    state = state_of(GOOD)
+    scores = {2: 1.0, 3: 3.0, 4: 3.0, 9: 0.5}
+    state = rescore(state, version(scores), STOP_M, 0.1, CONFIG)
+    by_seq = {p.seq: p.estimate_m for p in state.pairs}
+    assert by_seq[2] == pytest.approx(1.0)
+    assert by_seq[3] == pytest.approx(1.5)
+    assert by_seq[4] == pytest.approx(3.0)
+    assert by_seq[9] == pytest.approx(0.5)
+
+
+def test_a_score_of_nan_is_an_unknown_estimate():
+    state = rescore(state_of(GOOD), version({0: math.nan}), STOP_M, 0.2, CONFIG)
+    assert math.isnan(state.pairs[0].estimate_m)
+
+
+# The licence
+
+
+def run(state, duration_s, start_s=100.0, stereo_ok=True, allowed=True, config=CONFIG):
+    """Tick at 10 Hz; return the state and when each change of the licence came."""
+    changes = []
+    for i in range(round(duration_s * 10) + 1):
+        held = state.report.held
+        state = step(state, ns_from_s(start_s + i / 10), stereo_ok, allowed, config)
+        if state.report.held != held:
+            changes.append(i / 10)
+    return state, changes
+
+
+def licensed():
+    state, changes = run(replace(state_of(GOOD), changed_ns=ns_from_s(100.0)), 2.0)
+    assert changes == [1.0]
+    return state
+
+
+def test_the_licence_is_earned_after_the_figures_have_stood():
+    assert licensed().report.held
+    assert licensed().report.reason == "figures hold"
+
+
+def test_it_is_lost_after_they_have_been_missed():
+    state = state_of(BAD, state=licensed())
+    assert "stops needlessly" in state.report.reason
+    assert state.report.held
+    state, changes = run(state, 5.0, 102.0)
+    assert changes == [pytest.approx(CONFIG.lose_s, abs=0.11)]
+    assert not state.report.held
+
+
+def test_a_flicker_of_the_figures_changes_nothing():
+    state = licensed()
+    for i in range(40):
+        state = replace(state, figures_ok=bool(i % 2))
+        state = step(state, ns_from_s(102.0 + i), True, True, CONFIG)
+        assert state.report.held
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"min_positives": 11}, "10 near and 10 free frames seen, 11 and 4 needed"),
+        ({"min_negatives": 11}, "10 near and 10 free frames seen, 4 and 11 needed"),
+        ({"min_episodes": 11}, "10 approaches seen, 11 needed"),
+    ],
+)
+def test_without_evidence_there_is_no_licence(changes, reason):
+    config = CONFIG.model_copy(update=changes)
+    state, _ = run(state_of(GOOD, config), 30.0, config=config)
+    assert not state.report.held
+    assert state.report.reason == reason
+
+
+def test_a_bad_learner_gets_none_and_a_permissive_bound_gives_it_one():
+    """Negative control: the same pairs pass where every frame may be stopped needlessly."""
+    assert not run(state_of(BAD), 30.0)[0].report.held
+    permissive = CONFIG.model_copy(update={"max_fpr": 1.0})
+    assert run(state_of(BAD, permissive), 30.0, config=permissive)[0].report.held
+
+
+def test_a_strategy_without_mono_holds_none():
+    state, _ = run(licensed(), 1.0, 102.0, allowed=False)
+    assert not state.report.held
+    assert state.report.reason == "mono not allowed"
+
+
+def test_a_lost_stereo_freezes_the_licence_for_a_while():
+    before = licensed().report
+    state, changes = run(licensed(), 25.0, 110.0, stereo_ok=False)
+    assert changes == [pytest.approx(CONFIG.max_frozen_s, abs=0.11)]
+    assert "frozen licence over after 20 s" in state.report.reason
+    state, _ = run(licensed(), 10.0, 110.0, stereo_ok=False)
+    assert (state.report.held, state.report.frozen) == (True, True)
+    assert state.report.threshold_m == before.threshold_m
+
+
+def test_what_was_not_held_cannot_be_earned_without_stereo():
+    state, changes = run(state_of(GOOD), 30.0, stereo_ok=False)
+    assert (state.report.held, state.report.frozen, changes) == (False, False, [])
+
+
+def test_a_frozen_licence_thaws():
+    state, _ = run(licensed(), 10.0, 110.0, stereo_ok=False)
+    state, changes = run(state, 5.0, 121.0)
+    assert (state.report.held, state.report.frozen, changes) == (True, False, [])
+
+
+def test_the_time_of_freezing_starts_anew_with_each_loss():
+    state, _ = run(licensed(), 15.0, 110.0, stereo_ok=False)
+    state, _ = run(state, 1.0, 126.0)
+    state, changes = run(state, 15.0, 128.0, stereo_ok=False)
+    assert changes == []
+    assert state.report.held
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(
+                st.just("pair"),
+                st.one_of(st.floats(0.05, 8), st.just(math.nan)),
+                st.one_of(st.floats(0, 8), st.just(math.nan)),
+            ),
+            st.tuples(st.just("tick"), st.floats(0, 5), st.booleans()),
+        ),
+        max_size=60,
+    )
+)
+def test_the_licence_is_given_only_on_figures_that_hold(events):
+    state, now_s = TrustState(), 10.0
+    for seq, (kind, a, b) in enumerate(events):
+        held = state.report.held
+        if kind == "pair":
+            state = add_pair(state, Pair(seq, ns_from_s(now_s), a, b, b), STOP_M, CONFIG)
+            assert state.report.held == held
+        else:
+            now_s += a
+            state = step(state, ns_from_s(now_s), b, True, CONFIG)
+        report = state.report
+        if report.held and not held:
+            assert state.figures_ok
+            assert b, "never without stereo"
+            assert report.fpr <= CONFIG.max_fpr
+            assert report.tpr >= CONFIG.min_tpr
+            assert report.positives >= CONFIG.min_positives
+            assert report.negatives >= CONFIG.min_negatives
+            assert math.isfinite(report.threshold_m)
+        assert not report.frozen or report.held
