@@ -17,9 +17,9 @@ from drone.onboard.pilot import Pilot, PilotState
 from drone.sim.cameras import calibration_of
 from drone.sim.simulator import RoomSimulator, SimOutput
 from training.export import Exporter, sha256
-from training.flight import single_thread
 from training.networks import GridNet, grid_loss
 from training.online import OnlineTrainer
+from training.session import single_thread
 
 DOWN = (0.0, 1.0, 0.0)
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import cv2
-import torch
 
 from drone import __version__, runfolder
 from drone.clock import SIM_EPOCH_NS, s_from_ns
@@ -27,7 +25,7 @@ from drone.onboard.limiter import stop_command
 from drone.runfolder import RunFolder
 from drone.sim.cameras import calibration_of
 from drone.sim.simulator import RoomSimulator, SimOutput
-from training.session import Session
+from training.session import Session, single_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +71,6 @@ class RunResult:
     run: RunFolder
 
 
-def single_thread() -> None:
-    """Let torch and OpenCV use one thread, without which a flight is not repeatable."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-
-
 def run_flight(spec: FlightSpec, on_progress: OnProgress | None = None) -> RunResult:
     """Fly, and leave log, model, configuration and result in a new run folder.
 
@@ -91,8 +83,9 @@ def run_flight(spec: FlightSpec, on_progress: OnProgress | None = None) -> RunRe
     single_thread()
     config = spec.config
     started_s = time.perf_counter()
-    with _simulator(config) as simulator:
-        session = Session(config, simulator.calibration)
+    with ExitStack() as stack:
+        simulator = stack.enter_context(_simulator(config))
+        session = stack.enter_context(closing(Session(config, simulator.calibration)))
         folder = runfolder.create(spec.runs, config.flight.name, datetime.now())
         folder.config.write_text(config.to_toml(), encoding="utf-8")
         header = replace(

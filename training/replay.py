@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from drone.config import Config
 from drone.flightlog import FlightLogWriter
 from drone.messages import Tick, VehicleState
 from drone.onboard.camera import CameraSample, FrameSource
-from training.flight import RunResult, finish, log_header, single_thread
-from training.session import Session
+from training.flight import RunResult, finish, log_header
+from training.session import Session, single_thread
 
 SKIP_FRAMES = 30
 """Frames at the start that do not count for the errors: every learner needs a beginning."""
@@ -53,7 +54,7 @@ def replay_dataset(
     header = log_header(config, source.calibration, session, name, source.utc_offset_ns)
     interrupted = False
     try:
-        with FlightLogWriter(folder.log, header) as log:
+        with closing(session), FlightLogWriter(folder.log, header) as log:
             try:
                 for seq, sample in enumerate(source.samples()):
                     session.tick(log, _tick(seq, sample))

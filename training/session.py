@@ -2,16 +2,22 @@
 
     tick ─► perceive ─► decide ─► command
                │            └─► log, score
-               └─► label ─► learn ─► model version ─► the next tick
+               └─► label ─► learn, beside the flight ─► model version ─► the next frame's tick
 
-The frame is tested before it is learned from, and a new version flies from the next tick on. A
-simulated flight and a replayed data set run through the same session.
+The frame is tested before it is learned from. Learning goes on in a thread of its own until the
+next frame, which waits for it: that uses a second core, and when a version arrives depends on the
+clock of the flight alone. A simulated flight and a replayed data set run through the same session.
 """
 
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import NamedTuple
+
+import cv2
+import torch
 
 from drone import topics
 from drone.config import Config
@@ -19,7 +25,9 @@ from drone.flightlog import FlightLogWriter
 from drone.geometry import StereoCalibration
 from drone.messages import (
     Decision,
+    DistanceLabel,
     FlightEvent,
+    LearnerReport,
     ModelVersion,
     StereoFrame,
     Tick,
@@ -31,6 +39,14 @@ from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilot import Pilot, PilotState, decide
 from drone.scoring import FlightScore
 from training.online import OnlineTrainer
+
+
+class Lesson(NamedTuple):
+    """What came of learning from one frame."""
+
+    model: ModelVersion | None
+    report: LearnerReport
+    duration_s: float
 
 
 class Session:
@@ -50,8 +66,13 @@ class Session:
         )
         self.score = FlightScore(config.pilot.switching.stop_m)
         self.model: ModelVersion | None = None
-        self._pending: ModelVersion | None = None
         self._events = 0
+        self._teacher = ThreadPoolExecutor(1, "learner", initializer=single_thread)
+        self._lesson: Future[Lesson] | None = None
+
+    def close(self) -> None:
+        """Wait for the lesson that still goes on; its model comes too late to fly."""
+        self._teacher.shutdown()
 
     def tick(
         self,
@@ -64,12 +85,12 @@ class Session:
 
         Args:
             log: takes down what was consumed and decided.
-            tick: without a model; the session adds the one that is waiting.
+            tick: without a model; the session adds the one that was learned since the last frame.
             truth: of this tick's frame, in simulation.
             clean: this tick's frame before faults: hidden stereo, for scoring only.
         """
-        tick = replace(tick, model=self._pending)
-        self._pending = None
+        if tick.frame is not None:
+            tick = replace(tick, model=self._learned(log))
         percept = self.pilot.perceive(self.state, tick)
         started_s = time.perf_counter()
         before = self.state.mode
@@ -84,7 +105,7 @@ class Session:
         self.score.decided(decision, self._position_m(truth), tick.frame is not None)
         if decision.mode != before:
             self.event(log, decision.stamp_ns, "mode", f"{decision.mode}: {decision.reason}")
-        self._learn(log, tick, percept)
+        self._learn(tick, percept)
         return decision
 
     def event(
@@ -132,19 +153,37 @@ class Session:
         vehicle = self.state.vehicle
         return vehicle.position_m if vehicle is not None else (0.0, 0.0, 0.0)
 
-    def _learn(self, log: FlightLogWriter, tick: Tick, percept: Percept) -> None:
+    def _learn(self, tick: Tick, percept: Percept) -> None:
+        """Begin the lesson of a labelled frame."""
         label = percept.label
         if tick.frame is None or label is None or not label.valid:
             return
-        started_s = time.perf_counter()
         vehicle = tick.vehicle or self.state.vehicle
         attitude = vehicle.attitude if vehicle is not None and vehicle.valid else None
         down = self.perception.calibration.down_in_camera(attitude)
-        self.trainer.observe(tick.frame, label, down)
+        self._lesson = self._teacher.submit(self._teach, tick.frame, label, down)
+
+    def _teach(self, frame: StereoFrame, label: DistanceLabel, down: Vector3) -> Lesson:
+        started_s = time.perf_counter()
+        self.trainer.observe(frame, label, down)
         self.trainer.learn()
-        model = self.trainer.publish(tick.stamp_ns)
-        self.perception.times.add("learn", time.perf_counter() - started_s)
-        if model is not None:
-            self.model = self._pending = model
-            self.score.published(model)
-            log.write(topics.LEARNER, self.trainer.report(tick.stamp_ns))
+        model = self.trainer.publish(frame.stamp_ns)
+        return Lesson(model, self.trainer.report(frame.stamp_ns), time.perf_counter() - started_s)
+
+    def _learned(self, log: FlightLogWriter) -> ModelVersion | None:
+        """Wait for the lesson of the last frame, and return the version it may have brought."""
+        if self._lesson is None:
+            return None
+        lesson, self._lesson = self._lesson.result(), None
+        self.perception.times.add("learn", lesson.duration_s)
+        if lesson.model is not None:
+            self.model = lesson.model
+            self.score.published(lesson.model)
+            log.write(topics.LEARNER, lesson.report)
+        return lesson.model
+
+
+def single_thread() -> None:
+    """Let torch and OpenCV use one thread here, without which a flight is not repeatable."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)

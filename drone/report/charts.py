@@ -109,7 +109,7 @@ def _fault_parts(flight: Flight, plot: Plot) -> str:
 
 
 def distances(flight: Flight) -> str:
-    """Return stereo, mono, truth and what mono stops at, in rows so that each second is seen."""
+    """Return stereo, mono, truth and what mono stops by, in rows so that each second is seen."""
     rows = min(_MOST_ROWS, 1 + int(flight.duration_s / _ROW_S))
     row_s = flight.duration_s / rows
     return "".join(_distance_row(flight, k * row_s, (k + 1) * row_s) for k in range(rows))
@@ -130,7 +130,8 @@ def _distance_row(flight: Flight, start_s: float, end_s: float) -> str:
         plot.curve(frames["t_s"], hidden_m, "line hidden"),
         plot.curve(frames["t_s"], frames["label_m"], "line m-stereo"),
         plot.curve(frames["t_s"], frames["threshold_m"], "line threshold"),
-        plot.curve(frames["t_s"], frames["flown_m"], "line m-mono"),
+        plot.curve(frames["t_s"], frames["flown_m"], "line cautious"),
+        plot.curve(frames["t_s"], frames["raw_m"], "line m-mono"),
         overriding,
         _collision_parts(flight, plot),
     ]

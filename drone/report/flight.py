@@ -118,10 +118,10 @@ class Flight:
             `operating_m`, `tpr`, `fpr`, `positives`, `negatives`, `held`, `frozen` of the licence;
             `north_m`, `east_m` by the vehicle; `override`, `blocked`, `brakes`; `permitted` by
             the human pilot; `mode`, an index of `MODES`.
-        frames: one row per frame: `label_m` and `labelled`, `raw_m` of this image
-            alone, `flown_m` and `threshold_m` as decided on, `true_m`, `hidden_m` of healthy
-            stereo, `north_m` and `east_m` in truth; NaN where unknown; `relief`, how much depth
-            varies over the image.
+        frames: one row per frame: `label_m` and `labelled`; `raw_m`, mono's for this image alone;
+            `flown_m` (cautious, averaged) and `threshold_m` as decided on; `true_m`; `hidden_m` of
+            healthy stereo; `north_m` and `east_m` in truth; NaN where unknown; `relief`, how much
+            depth varies over the image.
         marks: what was logged as an event, of the flight or of the cameras.
         learning: how learning stood.
         swaps: which version flew from when on.

@@ -178,7 +178,8 @@ def _distances(flight: Flight) -> str:
         title = f"Mono is within a factor of 1.25 of stereo in {part} of the frames"
     keys = [("line m-stereo", "stereo (label)")]
     if close["n"]:
-        keys += [("line m-mono", "mono, as flown"), ("threshold", "mono stops below")]
+        keys += [("line m-mono", "mono"), ("line cautious", "mono, cautious and averaged")]
+        keys.append(("threshold", "cautious mono stops below"))
     if flight.has_truth:
         keys += [("line truth", "true"), ("line hidden", "stereo, hidden (for scoring only)")]
     keys.append(("stop", f"must stop ({flight.config.pilot.switching.stop_m:g} m)"))
@@ -207,7 +208,7 @@ def _roc(flight: Flight, curves: Sequence[Roc]) -> str:
     keys = _keys(*((f"line thick {c.style}", c.name) for c in curves))
     words = (
         f"Frames of the last {flight.config.pilot.trust.window_s:g} s in which stereo labelled, "
-        "each told by mono before it was learned from, as flown (averaged over a short while). "
+        "each told by mono before it was learned from, by the cautious distance that flies. "
         "Shaded: where the licence is earned. Diamond: its operating point, over its own window "
         "with held-out frames. Dots: what flew, which stops at that distance divided by "
         f"{flight.config.pilot.trust.safety:g}."

@@ -65,10 +65,11 @@ def _told(shot: Shot) -> str:
     words = []
     if label is not None and label.valid:
         words.append(f"stereo {metres(label.obstacle_m)}")
-    if shot.mono_grid is not None:
+    if shot.estimate is not None and shot.mono_grid is not None:
         stops = decision.trust.threshold_m
-        limit = f" (stops below {metres(stops)})" if math.isfinite(stops) else ""
-        words.append(f"mono {metres(decision.mono_obstacle_m)}{limit}")
+        flies = f"cautious {metres(decision.mono_obstacle_m)}"
+        limit = f"{flies}, stops below {metres(stops)}" if math.isfinite(stops) else flies
+        words.append(f"mono {metres(shot.estimate.obstacle_m)} ({limit})")
     if shot.truth is not None:
         words.append(f"true {metres(shot.truth.obstacle_m)}")
     does = f"{'override, ' if decision.override else ''}{decision.manoeuvre}"

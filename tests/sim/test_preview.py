@@ -38,3 +38,21 @@ def test_a_trail_behind_a_wall_is_hidden() -> None:
     under_the_floor = [(n, 0.0, 0.5) for n in np.linspace(-1, 1, 20)]
     plain = overview(a_room(), 160, 120)
     np.testing.assert_array_equal(plain, overview(a_room(), 160, 120, trail_m=under_the_floor))
+
+
+def test_more_trails_have_their_own_colours() -> None:
+    blue = (0, 40, 255)
+    west, east = ([(n, side, -1.1) for n in np.linspace(-1.5, 1.5, 30)] for side in (-1.5, 1.5))
+    picture = overview(
+        a_room(),
+        *(320, 240),
+        trail_m=west,
+        trails=[(blue, east), (blue, [])],
+        elevation_deg=90,
+        bearing_deg=180,
+    )
+    columns = [
+        np.nonzero((np.abs(picture.astype(int) - colour) < 40).all(axis=2))[1]
+        for colour in (RED, blue)
+    ]
+    assert columns[0].max() < 160 < columns[1].min()
