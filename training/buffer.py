@@ -65,13 +65,13 @@ def bucket(obstacle_m: float) -> int:
 
 def role(stamp_ns: int, config: LearnerConfig) -> str:
     """Return what a frame of this moment is for: `train`, `holdout`, or `guard` (nothing)."""
-    block, within_s = divmod(s_from_ns(stamp_ns), config.holdout_block_s)
-    position = int(block) % config.holdout_every
-    last = config.holdout_every - 1
-    if position == last:
+    block_s = config.holdout_block_s
+    period, within_s = divmod(s_from_ns(stamp_ns), config.holdout_every * block_s)
+    start_s = (config.holdout_every - 1) * block_s
+    if within_s >= start_s:
         return "holdout"
-    before = position == last - 1 and config.holdout_block_s - within_s < GUARD_S
-    after = position == 0 and block > 0 and within_s < GUARD_S
+    before = start_s - within_s < GUARD_S
+    after = period > 0 and within_s < GUARD_S
     return "guard" if before or after else "train"
 
 

@@ -1,0 +1,12 @@
+"""Torch on one thread: quicker on small networks, and equal to the bit from run to run."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -1,0 +1,148 @@
+import collections
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drone.clock import ns_from_s
+from drone.config import LearnerConfig
+from training.buffer import (
+    BUCKETS_M,
+    GUARD_S,
+    HoldOut,
+    LabelledFrame,
+    ReplayBuffer,
+    bucket,
+    role,
+)
+
+CONFIG = LearnerConfig(holdout_block_s=2.0, holdout_every=5)
+
+
+def frame(seq, obstacle_m=3.0):
+    return LabelledFrame(
+        seq,
+        seq,
+        np.full((4, 4), seq % 256, np.uint8),
+        np.full((2, 2), seq, np.float32),
+        np.full((2, 2), 0.5, np.float32),
+        obstacle_m,
+        (0.0, 1.0, 0.0),
+    )
+
+
+def held(buffer):
+    """What a large sample says is in the buffer, by frame number."""
+    batch = buffer.sample(5000, np.random.default_rng(0))
+    return collections.Counter(batch.inverse_depth[:, 0, 0, 0].astype(int).tolist())
+
+
+@pytest.mark.parametrize(
+    ("obstacle_m", "index"),
+    [(0.0, 0), (0.69, 0), (0.7, 1), (1.0, 2), (2.99, 4), (3.0, 5), (8.0, 5), (math.nan, 6)],
+)
+def test_buckets(obstacle_m, index):
+    assert bucket(obstacle_m) == index
+    assert len(BUCKETS_M) == 5
+
+
+@pytest.mark.parametrize(
+    ("at_s", "expected"),
+    [
+        (0.0, "train"),  # nothing was held out before the start
+        (7.69, "train"),
+        (7.71, "guard"),
+        (8.0, "holdout"),
+        (9.99, "holdout"),
+        (10.0, "guard"),
+        (10.29, "guard"),
+        (10.31, "train"),
+        (18.0, "holdout"),
+    ],
+)
+def test_blocks_of_time(at_s, expected):
+    assert role(ns_from_s(at_s), CONFIG) == expected
+
+
+@given(st.floats(0.05, 5.0), st.integers(2, 8), st.floats(0, 100))
+def test_what_is_learned_from_is_never_near_what_is_held_out(block_s, every, at_s):
+    config = LearnerConfig(holdout_block_s=block_s, holdout_every=every)
+    if role(ns_from_s(at_s), config) != "train":
+        return
+    for step in range(-59, 60):
+        beside_s = at_s + step / 60 * (GUARD_S - 0.002)
+        if beside_s >= 0:
+            assert role(ns_from_s(beside_s), config) != "holdout"
+
+
+def test_the_buffer_is_bounded_and_the_fullest_bucket_makes_room():
+    buffer = ReplayBuffer(10)
+    for seq in range(3):
+        buffer.add(frame(seq, 0.5))
+    for seq in range(3, 40):
+        buffer.add(frame(seq, 5.0))
+        assert len(buffer) <= 10
+    assert set(held(buffer)) == {0, 1, 2, *range(33, 40)}
+
+
+def test_unknown_distances_are_kept_too():
+    buffer = ReplayBuffer(4)
+    buffer.add(frame(0, math.nan))
+    assert set(held(buffer)) == {0}
+
+
+def test_batches_hold_rare_distances_more_often_than_the_flight_does():
+    """One near frame among a hundred: half the draws go evenly over the two buckets."""
+    buffer = ReplayBuffer(1000)
+    buffer.add(frame(0, 0.5))
+    for seq in range(1, 100):
+        buffer.add(frame(seq, 5.0))
+    share = held(buffer)[0] / 5000
+    assert share == pytest.approx(0.5 * 0.5 + 0.5 / 100, abs=0.03)
+
+
+def test_frames_of_a_bucket_are_drawn_evenly():
+    buffer = ReplayBuffer(10)
+    for seq in range(5):
+        buffer.add(frame(seq))
+    counts = held(buffer)
+    assert set(counts) == set(range(5))
+    assert max(counts.values()) - min(counts.values()) < 200
+
+
+def test_a_batch_is_stacked_copies():
+    buffer = ReplayBuffer(10)
+    kept = frame(7)
+    buffer.add(kept)
+    batch = buffer.sample(3, np.random.default_rng(0))
+    assert (batch.image.shape, batch.image.dtype) == ((3, 1, 4, 4), np.uint8)
+    assert batch.inverse_depth.shape == batch.confidence.shape == (3, 1, 2, 2)
+    batch.image[:] = batch.inverse_depth[:] = 0
+    assert kept.image[0, 0] == 7
+    assert kept.inverse_depth[0, 0] == 7
+
+
+def test_the_same_generator_draws_the_same_batch():
+    buffer = ReplayBuffer(50)
+    for seq in range(50):
+        buffer.add(frame(seq, 0.5 + seq / 10))
+    first, again, other = (
+        buffer.sample(16, np.random.default_rng(seed)).inverse_depth.tobytes() for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_an_empty_buffer_has_nothing_to_sample():
+    with pytest.raises(ValueError, match="empty"):
+        ReplayBuffer(4).sample(2, np.random.default_rng(0))
+
+
+def test_the_held_out_frames_are_the_latest():
+    holdout = HoldOut(3)
+    for seq in range(5):
+        holdout.add(frame(seq))
+    assert [f.seq for f in holdout.frames] == [2, 3, 4]
+    assert len(holdout) == 3
