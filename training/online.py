@@ -12,7 +12,6 @@ clearly worse than the flying version on the held-out frames.
 from __future__ import annotations
 
 import copy
-import json
 import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -33,6 +32,7 @@ from drone.messages import (
     Vector3,
 )
 from drone.onboard.mono import MonoNetwork, MonoSpec, network_input
+from drone.runfolder import strict_json
 from training.buffer import Batch, HoldOut, LabelledFrame, ReplayBuffer, role
 from training.export import Exporter, sha256
 from training.networks import GridNet, grid_loss
@@ -178,7 +178,10 @@ class OnlineTrainer:
             self._roll_back()
             return
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._network.parameters(), MAX_GRADIENT)
+        norm = torch.nn.utils.clip_grad_norm_(self._network.parameters(), MAX_GRADIENT)
+        if not torch.isfinite(norm):
+            self._roll_back()
+            return
         self._optimizer.step()
         self.counts.steps += 1
         value, before = float(loss.detach()), self.counts.train_loss
@@ -213,8 +216,8 @@ class OnlineTrainer:
             "sgd_steps": self.counts.steps,
             "train_loss": self.counts.train_loss,
         }
-        onnx = self._exporter.export(self._average, version, {"training": json.dumps(summary)})
-        model = ModelVersion(version, now_ns, True, onnx, sha256(onnx), summary=json.dumps(summary))
+        onnx = self._exporter.export(self._average, version, {"training": strict_json(summary)})
+        model = ModelVersion(version, now_ns, True, onnx, sha256(onnx))
         scores, refused = self._gate(model)
         if refused:
             self.counts.rejected += 1
@@ -231,7 +234,7 @@ class OnlineTrainer:
             model.sha256,
             tuple(scores),
             tuple(score.cautious_m for score in scores.values()),
-            json.dumps({**summary, "holdout_male": self.counts.holdout_male}),
+            strict_json({**summary, "holdout_male": self.counts.holdout_male}),
         )
 
     def _gate(self, model: ModelVersion) -> tuple[dict[int, Score], str]:

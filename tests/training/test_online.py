@@ -1,0 +1,360 @@
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from drone.clock import ns_from_s
+from drone.config import LearnerConfig
+from drone.geometry import DistanceMeter, GridSpec, Intrinsics
+from drone.messages import DistanceLabel, StereoFrame
+from drone.onboard.mono import MonoNetwork, MonoSpec
+from training import online
+from training.buffer import GUARD_S, Batch
+from training.online import OnlineTrainer
+
+GRID = GridSpec(6, 8)
+SPEC = MonoSpec(64, 48, GRID, "0123456789abcdef")
+METER = DistanceMeter(Intrinsics.from_hfov(64, 48, math.radians(70)), GRID)
+LEVEL = (0.0, 1.0, 0.0)
+CONFIG = LearnerConfig(
+    steps_per_frame=2,
+    batch_size=4,
+    learning_rate=4e-3,
+    buffer_frames=60,
+    min_frames=6,
+    publish_s=2.0,
+    holdout_block_s=1.0,
+    holdout_every=3,
+    holdout_frames=20,
+)
+
+
+def sample(seq, confidence=0.9):
+    """A frame in which bright is near, as in a room with one lamp: something can be learned."""
+    rng = np.random.default_rng(seq)
+    inverse_depth = (rng.uniform(0.15, 1.8) * rng.uniform(0.8, 1.2, (6, 8))).astype(np.float32)
+    image = np.kron(inverse_depth, np.ones((8, 8))) * 110 + rng.normal(0, 8, (48, 64))
+    stamp_ns = ns_from_s(seq / 10)
+    label = DistanceLabel(
+        seq,
+        stamp_ns,
+        True,
+        "",
+        inverse_depth,
+        np.full((6, 8), confidence, np.float32),
+        METER.obstacle_m(inverse_depth),
+        (),
+        3.0,
+        1.0,
+    )
+    return StereoFrame(seq, stamp_ns, True, np.clip(image, 0, 255).astype(np.uint8), None), label
+
+
+def trainer(seed=0, **changes):
+    return OnlineTrainer(CONFIG.model_copy(update=changes), SPEC, METER, seed, caution=1.0)
+
+
+def teach(learner, frames, start=0):
+    """Show so many frames, learning from each; return the versions that were published."""
+    versions = []
+    for seq in range(start, start + frames):
+        frame, label = sample(seq)
+        learner.observe(frame, label, LEVEL)
+        learner.learn()
+        versions.append(learner.publish(frame.stamp_ns))
+    return [v for v in versions if v is not None]
+
+
+def weights(network):
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def equal(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def all_finite(network):
+    return all(bool(torch.isfinite(v).all()) for v in network.state_dict().values())
+
+
+# Observing
+
+
+def test_observing_moves_nothing_and_learning_does():
+    learner = trainer()
+    before = weights(learner._network)
+    for seq in range(20):
+        learner.observe(*sample(seq), LEVEL)
+    assert equal(weights(learner._network), before)
+    learner.learn()
+    after = weights(learner._network)
+    running = [name for name in after if "running_mean" in name]
+    assert running
+    assert all(not torch.equal(after[name], before[name]) for name in running)
+    assert not torch.equal(after["head.weight"], before["head.weight"])
+    assert learner._network.training
+
+
+def test_publishing_moves_nothing_either():
+    learner = trainer()
+    teach(learner, 18)
+    before = weights(learner._network), weights(learner._average)
+    learner.publish(ns_from_s(100.0))
+    assert equal(weights(learner._network), before[0])
+    assert equal(weights(learner._average), before[1])
+    assert learner._average.training
+
+
+def test_held_out_and_guard_frames_never_reach_the_buffer():
+    learner = trainer()
+    teach(learner, 60)
+    held_out = {f.seq for f in learner.holdout.frames}
+    learned = {f.seq for bucket in learner.buffer._buckets for f in bucket}
+    assert held_out
+    assert learned
+    assert not held_out & learned
+    nearest = min(abs(a - b) for a in held_out for b in learned)
+    assert nearest / 10 >= GUARD_S - 1e-9
+    assert len(held_out | learned) < 60, "guard frames are in neither"
+
+
+@pytest.mark.parametrize("missing", ["label", "image"])
+def test_what_teaches_nothing_is_left_out(missing):
+    learner = trainer()
+    for seq in range(20):
+        frame, label = sample(seq)
+        if missing == "label":
+            label = DistanceLabel(
+                *(getattr(label, f) for f in ("seq", "stamp_ns")),
+                False,
+                "dark",
+                *(getattr(label, f) for f in ("inverse_depth", "confidence", "obstacle_m")),
+                (),
+                3.0,
+                1.0,
+            )
+        else:
+            frame = StereoFrame(frame.seq, frame.stamp_ns, True, None, frame.left)
+        learner.observe(frame, label, LEVEL)
+    assert (learner.counts.labelled, len(learner.buffer), len(learner.holdout)) == (0, 0, 0)
+
+
+def test_larger_images_are_scaled():
+    learner = trainer()
+    frame, label = sample(0)
+    large = StereoFrame(0, 0, True, np.kron(frame.left, np.ones((2, 2), np.uint8)), None)
+    learner.observe(large, label, LEVEL)
+    assert learner.buffer.sample(1, np.random.default_rng(0)).image.shape == (1, 1, 48, 64)
+
+
+# Learning
+
+
+def test_it_waits_for_enough_frames():
+    learner = trainer(min_frames=6)
+    for seq in range(5):
+        learner.observe(*sample(seq), LEVEL)
+        learner.learn()
+    assert learner.counts.steps == 0
+    learner.observe(*sample(5), LEVEL)
+    learner.learn()
+    assert learner.counts.steps == 2
+
+
+def test_it_learns():
+    """Better on frames it never learned from than the best constant."""
+    learner = trainer(steps_per_frame=4)
+    versions = teach(learner, 60)
+    truth = np.array(
+        [METER.obstacle_m(sample(s)[1].inverse_depth) for s in versions[-1].holdout_seq]
+    )
+    best_constant = np.abs(np.log(truth / np.exp(np.median(np.log(truth))))).mean()
+    assert learner.counts.holdout_male < 0.6 * best_constant
+
+
+def test_the_same_seed_gives_the_same_weights_and_files():
+    first, again, other = trainer(3), trainer(3), trainer(4)
+    files = [[v.onnx for v in teach(learner, 45)] for learner in (first, again, other)]
+    assert equal(weights(first._network), weights(again._network))
+    assert equal(weights(first._average), weights(again._average))
+    assert files[0] == files[1]
+    assert files[0]
+    assert not equal(weights(first._network), weights(other._network))
+
+
+def test_a_trainer_neither_uses_nor_moves_the_global_generator():
+    torch.manual_seed(11)
+    expected = torch.rand(1)
+    torch.manual_seed(11)
+    learner = trainer(0)
+    assert torch.equal(torch.rand(1), expected)
+    torch.manual_seed(12)
+    assert equal(weights(trainer(0)._network), weights(learner._network))
+
+
+def test_mirroring_turns_image_and_labels_alike_and_leaves_the_memory_alone():
+    ramp = np.tile(np.arange(64, dtype=np.uint8) * 3, (1, 1, 48, 1))
+    columns = np.tile(np.arange(8, dtype=np.float32), (1, 1, 6, 1))
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(20):
+        batch = Batch(ramp.copy(), columns.copy(), columns / 8)
+        image, target, confidence = online._augmented(batch, rng)
+        rising = bool(image[0, 0, 24, 60] > image[0, 0, 24, 3])
+        assert (target[0, 0, 0, 7] > target[0, 0, 0, 0]) == rising
+        assert torch.allclose(confidence * 8, target)
+        assert 0 <= image.min() <= image.max() <= 1
+        seen.add(rising)
+    assert seen == {True, False}
+
+    learner = trainer()
+    for seq in range(9):
+        learner.observe(*sample(seq), LEVEL)
+    for _ in range(5):
+        learner.learn()
+    for bucket in learner.buffer._buckets:
+        for kept in bucket:
+            frame, label = sample(kept.seq)
+            assert np.array_equal(kept.image, frame.left)
+            assert np.array_equal(kept.inverse_depth, label.inverse_depth)
+
+
+# What goes wrong
+
+
+def test_a_loss_of_nan_rolls_back_to_the_averaged_weights():
+    learner = trainer()
+    teach(learner, 18)
+    average = weights(learner._average)
+    frame, label = sample(0, confidence=math.nan)
+    batch = Batch(
+        frame.left[None, None], label.inverse_depth[None, None], label.confidence[None, None]
+    )
+    steps = learner.counts.steps
+    learner._step(batch)
+    assert (learner.counts.rollbacks, learner.counts.steps) == (1, steps)
+    assert equal(weights(learner._network), average)
+    assert equal(weights(learner._average), average)
+    teach(learner, 6, start=30)
+    assert learner.counts.steps > steps
+    assert all_finite(learner._network)
+    assert math.isfinite(learner.counts.train_loss)
+
+
+def test_a_gradient_of_nan_rolls_back_too():
+    """A finite loss may have one; a single step of it would spoil weights and average for good."""
+    learner = trainer()
+    teach(learner, 18)
+    average = weights(learner._average)
+    hook = learner._network.head.weight.register_hook(lambda gradient: gradient * math.nan)
+    learner.learn()
+    hook.remove()
+    assert learner.counts.rollbacks == CONFIG.steps_per_frame
+    assert equal(weights(learner._network), average)
+    assert equal(weights(learner._average), average)
+    teach(learner, 6, start=30)
+    assert all_finite(learner._network)
+    assert all_finite(learner._average)
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_the_gate_refuses_nan(held_out):
+    learner = trainer()
+    teach(learner, 29)
+    if not held_out:
+        learner.holdout.frames.clear()
+    version = learner.counts.version
+    with torch.no_grad():
+        learner._average.head.weight.fill_(math.nan)
+    assert learner.publish(ns_from_s(50.0)) is None
+    assert learner.counts.rejected == 1
+    assert learner.counts.version == version
+    assert learner.counts.rejections == [
+        "not finite on a held-out frame" if held_out else "ONNX differs from torch"
+    ]
+
+
+def spoil(learner):
+    """Make all that would fly next say: very near."""
+    with torch.no_grad():
+        learner._average.head.weight.zero_()
+        learner._average.head.bias[0] = 6.0
+
+
+def test_the_gate_refuses_what_is_clearly_worse(monkeypatch):
+    """Negative control: with a wide margin the same candidate passes."""
+    learner = trainer()
+    assert teach(learner, 45)
+    version = learner.counts.version
+    spoil(learner)
+    learner.learn()
+    spoil(learner)
+    assert learner.publish(ns_from_s(50.0)) is None
+    assert "held-out error" in learner.counts.rejections[-1]
+    assert learner.counts.version == version
+    monkeypatch.setattr(online, "GATE_MARGIN", 100.0)
+    learner.learn()
+    spoil(learner)
+    passed = learner.publish(ns_from_s(60.0))
+    assert passed is not None
+    assert passed.seq == learner.counts.version == version + 1
+
+
+# Publishing
+
+
+def test_versions_come_when_due_and_only_after_new_steps():
+    learner = trainer(publish_s=2.0)
+    versions = teach(learner, 90)
+    stamps = [v.stamp_ns for v in versions]
+    assert min(b - a for a, b in itertools.pairwise(stamps)) >= ns_from_s(2.0)
+    assert [v.seq for v in versions] == list(range(1, len(versions) + 1))
+    assert learner.publish(ns_from_s(100.0)) is not None
+    assert learner.publish(ns_from_s(200.0)) is None, "nothing was learned since"
+
+
+def test_a_version_carries_its_scores_of_the_held_out_frames():
+    learner = trainer()
+    version = teach(learner, 45)[-1]
+    mono = MonoNetwork(version, SPEC)
+    by_seq = dict(zip(version.holdout_seq, version.holdout_obstacle_m, strict=True))
+    frames = {f.seq: f for f in learner.holdout.frames}
+    assert by_seq
+    assert set(by_seq) <= set(frames)
+    for seq, obstacle_m in by_seq.items():
+        answer = mono.estimate(frames[seq].image)
+        assert obstacle_m == METER.obstacle_m(answer.near_bound(1.0), LEVEL)
+
+
+def test_its_summary_is_strict_json():
+    learner = trainer()
+    learner.holdout.add = lambda frame: None
+    version = teach(learner, 36)[0]
+
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    summary = json.loads(version.summary, parse_constant=refuse)
+    assert summary["sgd_steps"] > 0
+    assert summary["holdout_male"] is None
+
+
+def test_report():
+    learner = trainer()
+    fresh = learner.report(5)
+    assert (fresh.stamp_ns, fresh.sgd_steps, fresh.version) == (5, 0, 0)
+    assert math.isnan(fresh.train_loss)
+    assert math.isnan(fresh.holdout_male)
+    teach(learner, 45)
+    report = learner.report(6)
+    assert report.sgd_steps == learner.counts.steps > 0
+    assert (report.buffer_frames, report.holdout_frames) == (
+        len(learner.buffer),
+        len(learner.holdout),
+    )
+    assert report.version >= 1
+    assert math.isfinite(report.train_loss)
+    assert 0 < report.holdout_male < 2
