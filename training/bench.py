@@ -18,8 +18,7 @@ from drone.sim.cameras import calibration_of
 from drone.sim.simulator import RoomSimulator, SimOutput
 from training.export import Exporter, sha256
 from training.networks import GridNet, grid_loss
-from training.online import OnlineTrainer
-from training.session import single_thread
+from training.online import OnlineTrainer, single_thread
 
 DOWN = (0.0, 1.0, 0.0)
 
@@ -32,6 +31,7 @@ def bench_stack(config: Config, rounds: int) -> dict[str, Figure]:
         rounds: how often each is timed.
     """
     single_thread()
+    cv2.setNumThreads(1)
     camera = calibration_of(config.sim.camera)
     meter = DistanceMeter(camera.left, config.pilot.grid_spec, config.pilot.corridor_spec)
     with RoomSimulator(

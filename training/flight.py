@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from drone import __version__, runfolder
 from drone.clock import SIM_EPOCH_NS, s_from_ns
 from drone.config import Config
@@ -25,7 +27,7 @@ from drone.onboard.limiter import stop_command
 from drone.runfolder import RunFolder
 from drone.sim.cameras import calibration_of
 from drone.sim.simulator import RoomSimulator, SimOutput
-from training.session import Session, single_thread
+from training.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def run_flight(spec: FlightSpec, on_progress: OnProgress | None = None) -> RunRe
         UserError: nothing can be flown from this configuration.
         WorkFailedError: the simulation diverged, or the disk is full.
     """
-    single_thread()
+    cv2.setNumThreads(1)  # several would not be repeatable
     config = spec.config
     started_s = time.perf_counter()
     with ExitStack() as stack:

@@ -45,6 +45,11 @@ GATE_RATIO, GATE_MARGIN = 1.15, 0.02
 """A candidate may have at most this held-out error: ratio times the flying one's plus margin."""
 
 
+def single_thread() -> None:
+    """Let torch use one thread, without which training is not repeatable."""
+    torch.set_num_threads(1)
+
+
 class Score(NamedTuple):
     """A version's obstacle distance for a held-out frame, m, NaN where unknown.
 

@@ -14,13 +14,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from drone import runfolder
 from drone.config import Config
 from drone.flightlog import FlightLogWriter
 from drone.messages import Tick, VehicleState
 from drone.onboard.camera import CameraSample, FrameSource
 from training.flight import RunResult, finish, log_header
-from training.session import Session, single_thread
+from training.session import Session
 
 SKIP_FRAMES = 30
 """Frames at the start that do not count for the errors: every learner needs a beginning."""
@@ -45,7 +47,7 @@ def replay_dataset(
     Raises:
         UserError: an image cannot be read; nothing is left behind.
     """
-    single_thread()
+    cv2.setNumThreads(1)  # several would not be repeatable
     started_s = time.perf_counter()
     session = Session(config, source.calibration)
     session.score.skip_frames = SKIP_FRAMES

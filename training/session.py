@@ -4,7 +4,7 @@
                │            └─► log, score
                └─► label ─► learn, beside the flight ─► model version ─► the next frame's tick
 
-The frame is tested before it is learned from. Learning goes on in a thread of its own until the
+The frame is tested before it is learned from. Learning goes on in a process of its own until the
 next frame, which waits for it: that uses a second core, and when a version arrives depends on the
 clock of the flight alone. A simulated flight and a replayed data set run through the same session.
 """
@@ -12,12 +12,7 @@ clock of the flight alone. A simulated flight and a replayed data set run throug
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import NamedTuple
-
-import cv2
-import torch
 
 from drone import topics
 from drone.config import Config
@@ -25,9 +20,7 @@ from drone.flightlog import FlightLogWriter
 from drone.geometry import StereoCalibration
 from drone.messages import (
     Decision,
-    DistanceLabel,
     FlightEvent,
-    LearnerReport,
     ModelVersion,
     StereoFrame,
     Tick,
@@ -38,15 +31,7 @@ from drone.onboard.health import check_frame
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilot import Pilot, PilotState, decide
 from drone.scoring import FlightScore
-from training.online import OnlineTrainer
-
-
-class Lesson(NamedTuple):
-    """What came of learning from one frame."""
-
-    model: ModelVersion | None
-    report: LearnerReport
-    duration_s: float
+from training.teacher import Learner, Syllabus
 
 
 class Session:
@@ -57,22 +42,22 @@ class Session:
         self.perception = Perception(config.pilot, calibration, time.perf_counter)
         self.pilot = Pilot(config.pilot, self.perception)
         self.state = PilotState()
-        self.trainer = OnlineTrainer(
-            config.learner,
-            self.perception.spec,
-            self.perception.meter,
-            config.flight.seed,
-            config.pilot.mono.caution,
+        self.learner = Learner(
+            Syllabus(
+                config.learner,
+                self.perception.spec,
+                self.perception.meter,
+                config.flight.seed,
+                config.pilot.mono.caution,
+            )
         )
         self.score = FlightScore(config.pilot.switching.stop_m)
         self.model: ModelVersion | None = None
         self._events = 0
-        self._teacher = ThreadPoolExecutor(1, "learner", initializer=single_thread)
-        self._lesson: Future[Lesson] | None = None
 
     def close(self) -> None:
-        """Wait for the lesson that still goes on; its model comes too late to fly."""
-        self._teacher.shutdown()
+        """End the learner; the lesson that still goes on comes too late to fly."""
+        self.learner.close()
 
     def tick(
         self,
@@ -161,29 +146,16 @@ class Session:
         vehicle = tick.vehicle or self.state.vehicle
         attitude = vehicle.attitude if vehicle is not None and vehicle.valid else None
         down = self.perception.calibration.down_in_camera(attitude)
-        self._lesson = self._teacher.submit(self._teach, tick.frame, label, down)
-
-    def _teach(self, frame: StereoFrame, label: DistanceLabel, down: Vector3) -> Lesson:
-        started_s = time.perf_counter()
-        self.trainer.observe(frame, label, down)
-        self.trainer.learn()
-        model = self.trainer.publish(frame.stamp_ns)
-        return Lesson(model, self.trainer.report(frame.stamp_ns), time.perf_counter() - started_s)
+        self.learner.begin(tick.frame, label, down)
 
     def _learned(self, log: FlightLogWriter) -> ModelVersion | None:
         """Wait for the lesson of the last frame, and return the version it may have brought."""
-        if self._lesson is None:
+        lesson = self.learner.lesson()
+        if lesson is None:
             return None
-        lesson, self._lesson = self._lesson.result(), None
         self.perception.times.add("learn", lesson.duration_s)
         if lesson.model is not None:
             self.model = lesson.model
             self.score.published(lesson.model)
             log.write(topics.LEARNER, lesson.report)
         return lesson.model
-
-
-def single_thread() -> None:
-    """Let torch and OpenCV use one thread here, without which a flight is not repeatable."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
