@@ -7,6 +7,7 @@ and radians everywhere else.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import math
 import tomllib
@@ -24,6 +25,9 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+
+SEEDS = 2**31
+"""Seeds are smaller than this."""
 
 
 class _Section(BaseModel):
@@ -97,13 +101,14 @@ class TrustConfig(_Section):
     """Mono's licence: an operating point on the ROC of frames not yet learned from."""
 
     window_s: Positive = 60.0
-    """Test-then-train pairs older than this are forgotten."""
+    """Test-then-train pairs older than this are forgotten (see `min_positives`)."""
     holdout_window_s: Positive = 180.0
     """Held-out frames, scored again by every model version, stay this long."""
     min_tpr: Annotated[float, Field(gt=0, le=1)] = 0.95
     max_fpr: Share = 0.40
     """The original system's; lower it as learners get better."""
     min_positives: Count = 60
+    """Near frames needed; the latest so many stay as long as held-out frames do."""
     min_negatives: Count = 60
     min_episodes: Count = 6
     """Approaches seen: the independent evidence."""
@@ -303,7 +308,7 @@ class FlightConfig(_Section):
     """One flight."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "room"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Annotated[int, Field(ge=0, lt=SEEDS)] = 0
     duration_s: Annotated[float, Field(gt=0, le=86400)] = 360.0
 
 
@@ -314,6 +319,16 @@ class Config(_Section):
     pilot: PilotConfig = PilotConfig()
     learner: LearnerConfig = LearnerConfig()
     sim: SimConfig = SimConfig()
+
+    @model_validator(mode="after")
+    def _camera_divides(self) -> Config:
+        camera, grid = self.sim.camera, self.pilot.grid
+        if camera.width_px % grid.cols or camera.height_px % grid.rows:
+            raise ValueError(
+                f"sim.camera.width_px x height_px ({camera.width_px} x {camera.height_px}) must be "
+                f"multiples of pilot.grid.cols x rows ({grid.cols} x {grid.rows})"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rates_divide(self) -> Config:
@@ -351,14 +366,18 @@ def load(path: Path | str | None = None, overrides: Sequence[str] = ()) -> Confi
     Raises:
         UserError: the file is missing or malformed, a key unknown, or a value out of range.
     """
-    tree: dict[str, Any] = {}
-    where = "the built-in defaults"
-    if path is not None:
-        where = str(path)
-        tree = _read_toml(Path(path))
+    tree = {} if path is None else _read_toml(Path(path))
+    where = "the built-in defaults" if path is None else str(path)
+    if not overrides:
+        return _validate(tree, where)
+    merged = copy.deepcopy(tree)
     for override in overrides:
-        _apply(tree, override)
-    return _validate(tree, where)
+        _apply(merged, override)
+    try:
+        return _validate(merged, f"override {', '.join(overrides)}")
+    except UserError:
+        _validate(tree, where)  # a mistake of the file itself is told first
+        raise
 
 
 def loads(text: str, where: str) -> Config:

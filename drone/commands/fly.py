@@ -15,7 +15,7 @@ from drone.commands.common import (
     need,
     print_json,
 )
-from drone.config import Config, launch_folder, load
+from drone.config import SEEDS, Config, launch_folder, load
 from drone.errors import UserError
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def _seeds(args: argparse.Namespace) -> Sequence[int]:
     match = re.fullmatch(r"(\d+)-(\d+)", args.seeds)
     if not match or int(match[1]) > int(match[2]):
         raise UserError(f"--seeds {args.seeds!r}: expected a range such as 0-9")
+    if int(match[2]) >= SEEDS:
+        raise UserError(f"--seeds {args.seeds!r}: a seed must be less than {SEEDS}")
     return range(int(match[1]), int(match[2]) + 1)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from drone.config import PilotConfig
+from drone.errors import UserError
 from drone.geometry import DistanceMeter, StereoCalibration
 from drone.messages import (
     DistanceLabel,
@@ -70,7 +71,16 @@ class Perception:
             config: of the pilot.
             calibration: of the rectified frames.
             perf_s: a clock for `times`, or None for no measuring.
+
+        Raises:
+            UserError: the camera's image does not divide into the grid's cells.
         """
+        camera, grid = calibration.left, config.grid
+        if camera.width % grid.cols or camera.height % grid.rows:
+            raise UserError(
+                f"images of {camera.width} x {camera.height} px do not divide into pilot.grid's "
+                f"{grid.cols} x {grid.rows} cells"
+            )
         self.calibration = calibration
         self.meter = DistanceMeter(calibration.left, config.grid_spec, config.corridor_spec)
         self.spec = MonoSpec(

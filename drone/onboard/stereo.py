@@ -45,8 +45,9 @@ class StereoMatcher:
     def __init__(self, config: StereoConfig, calibration: StereoCalibration) -> None:
         self._config = config
         self._size = (calibration.left.height, calibration.left.width)
-        farthest_px = calibration.disparity_metres / config.near_m
-        self.disparities = max(16, 16 * math.ceil(farthest_px / 16))
+        # A disparity beyond its own column is void, so that none can be as large as the image.
+        nearest_px = min(calibration.disparity_metres / config.near_m, calibration.left.width - 1)
+        self.disparities = max(16, 16 * math.ceil(nearest_px / 16))
         block = config.block_px
         self._matcher = cv2.StereoSGBM.create(
             minDisparity=0,

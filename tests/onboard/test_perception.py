@@ -221,6 +221,12 @@ def test_the_same_frame_gives_the_same_percept():
     assert first.label.obstacle_m == again.label.obstacle_m
 
 
+def test_a_camera_that_does_not_divide_into_the_grid_is_refused():
+    odd = StereoCalibration(Intrinsics.from_hfov(65, HEIGHT, 1.2), 0.06)
+    with pytest.raises(UserError, match=r"65 x 48 px do not divide into pilot\.grid's 8 x 6 cells"):
+        Perception(CONFIG, odd)
+
+
 def test_stages_are_timed_only_with_a_clock():
     assert PERCEPTION.times.seconds == {}
     clock = iter(range(100))

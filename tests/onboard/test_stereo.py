@@ -131,6 +131,12 @@ def test_the_range_covers_the_nearest_distance_of_interest():
     assert StereoMatcher(near, CALIBRATION).disparities == 16
 
 
+def test_no_range_is_larger_than_the_image():
+    """Else a nearest distance of 1 mm would take gigabytes, all of it void."""
+    tiny = CONFIG.model_copy(update={"near_m": 0.001})
+    assert StereoMatcher(tiny, CALIBRATION).disparities == WIDTH
+
+
 @pytest.mark.parametrize("block_px", [3, 4, 7, 15])
 @pytest.mark.parametrize("left_right_px", [0.0, 0.4, 3.0])
 def test_every_allowed_setting_matches(block_px, left_right_px):
