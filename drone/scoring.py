@@ -120,6 +120,7 @@ class FlightScore:
     against_truth: Confusion = field(default_factory=Confusion)
     stereo_against_truth: Confusion = field(default_factory=Confusion)
     distance_errors: DistanceErrors = field(default_factory=DistanceErrors)
+    _first_ns: int = -1
     _last_ns: int = -1
     _position_m: Vector3 | None = None
     _mode: Mode = Mode.STEREO
@@ -150,7 +151,9 @@ class FlightScore:
 
     def decided(self, decision: Decision, position_m: Vector3, new_frame: bool) -> None:
         """Take in one tick's decision and where the drone was."""
-        step_s = s_from_ns(decision.stamp_ns - self._last_ns) if self._last_ns >= 0 else 0.0
+        if self._last_ns < 0:
+            self._first_ns = self._last_ns = decision.stamp_ns
+        step_s = s_from_ns(decision.stamp_ns - self._last_ns)
         mode = self._mode.value
         self.mode_s[mode] += step_s
         self._travel(mode, position_m)
@@ -158,7 +161,7 @@ class FlightScore:
         self._stops(decision)
         self.overrides += decision.override and not self._overriding
         if decision.trust.held and math.isnan(self.time_to_trust_s):
-            self.time_to_trust_s = s_from_ns(decision.stamp_ns)
+            self.time_to_trust_s = s_from_ns(decision.stamp_ns - self._first_ns)
         if new_frame and math.isfinite(decision.trust.threshold_m):
             stops = not decision.mono_obstacle_m >= decision.trust.threshold_m
             self.against_stereo.add(stops, self._hidden_m, self.stop_m)
