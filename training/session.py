@@ -20,6 +20,7 @@ from drone.flightlog import FlightLogWriter
 from drone.geometry import StereoCalibration
 from drone.messages import (
     Decision,
+    DistanceLabel,
     FlightEvent,
     ModelVersion,
     StereoFrame,
@@ -82,15 +83,17 @@ class Session:
         self.state, decision = decide(self.state, tick, percept, self.config.pilot)
         self.perception.times.add("decide", time.perf_counter() - started_s)
         self._account(log, tick, percept, decision)
+        # A label of a frozen or otherwise spoilt pair neither teaches nor scores.
+        label = percept.label if self.state.health.stereo_sees else None
         if truth is not None:
-            truth = replace(truth, stereo_obstacle_m=self._hidden_m(tick, percept, clean))
+            truth = replace(truth, stereo_obstacle_m=self._hidden_m(tick, label, clean))
             log.write(topics.TRUTH, truth)
         if tick.frame is not None:
-            self.score.see(percept.label, percept.estimate, truth)
+            self.score.see(label, percept.estimate, truth)
         self.score.decided(decision, self._position_m(truth), tick.frame is not None)
         if decision.mode != before:
             self.event(log, decision.stamp_ns, "mode", f"{decision.mode}: {decision.reason}")
-        self._learn(tick, percept)
+        self._learn(tick, label)
         return decision
 
     def event(
@@ -122,10 +125,12 @@ class Session:
                 log.write(topic, message)
         log.write(topics.DECISION, decision)
 
-    def _hidden_m(self, tick: Tick, percept: Percept, clean: StereoFrame | None) -> float:
+    def _hidden_m(
+        self, tick: Tick, label: DistanceLabel | None, clean: StereoFrame | None
+    ) -> float:
         """Return what healthy stereo says of this frame."""
-        if percept.label is not None and percept.label.valid:
-            return percept.label.obstacle_m
+        if label is not None and label.valid:
+            return label.obstacle_m
         if clean is None:
             return float("nan")
         vehicle = tick.vehicle or self.state.vehicle
@@ -138,9 +143,8 @@ class Session:
         vehicle = self.state.vehicle
         return vehicle.position_m if vehicle is not None else (0.0, 0.0, 0.0)
 
-    def _learn(self, tick: Tick, percept: Percept) -> None:
+    def _learn(self, tick: Tick, label: DistanceLabel | None) -> None:
         """Begin the lesson of a labelled frame."""
-        label = percept.label
         if tick.frame is None or label is None or not label.valid:
             return
         vehicle = tick.vehicle or self.state.vehicle
