@@ -54,7 +54,7 @@ class TrustState:
 
 def add_pair(state: TrustState, pair: Pair, stop_m: float, config: TrustConfig) -> TrustState:
     """Return the state with one more test-then-train pair, and its figures anew."""
-    pairs = (*_recent(state.pairs, pair.stamp_ns, config), pair)
+    pairs = (*_recent(state.pairs, pair.stamp_ns, stop_m, config), pair)
     return _judged(state, pairs, stop_m, config)
 
 
@@ -110,10 +110,24 @@ def _frozen(state: TrustState, now_ns: int, config: TrustConfig) -> TrustState:
     return replace(state, report=report, frozen_ns=frozen_ns, changed_ns=now_ns)
 
 
-def _recent(pairs: tuple[Pair, ...], now_ns: int, config: TrustConfig) -> tuple[Pair, ...]:
+def _recent(
+    pairs: tuple[Pair, ...], now_ns: int, stop_m: float, config: TrustConfig
+) -> tuple[Pair, ...]:
+    """Return the pairs that still count.
+
+    Mono that flies well meets few near obstacles: so that this does not cost it its licence, the
+    latest `min_positives` near frames stay as long as held-out frames do, with their old scores.
+    """
     recent_ns = now_ns - ns_from_s(config.window_s)
-    held_out_ns = now_ns - ns_from_s(config.holdout_window_s)
-    return tuple(p for p in pairs if p.stamp_ns >= (held_out_ns if p.held_out else recent_ns))
+    oldest_ns = now_ns - ns_from_s(config.holdout_window_s)
+    near = [p.seq for p in pairs if p.label_m < stop_m][-config.min_positives :]
+    witnesses = frozenset(near)
+    return tuple(
+        p
+        for p in pairs
+        if p.stamp_ns >= recent_ns
+        or (p.stamp_ns >= oldest_ns and (p.held_out or p.seq in witnesses))
+    )
 
 
 def _averaged(pairs: list[Pair], average_s: float) -> tuple[Pair, ...]:

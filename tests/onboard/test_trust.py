@@ -168,9 +168,22 @@ def test_old_pairs_are_forgotten():
 def test_held_out_pairs_stay_longer_and_go_in_the_end():
     state = state_of(GOOD)
     state = replace(state, pairs=tuple(replace(p, held_out=p.seq < 5) for p in state.pairs))
-    for later_s, kept in ((20.0, 5), (40.0, 0)):
+    near_frames = [13, 15, 17, 19]
+    for later_s, kept in ((20.0, [*range(5), *near_frames]), (40.0, [])):
         late = Pair(99, ns_from_s(later_s), 3.0, 3.0, 3.0)
-        assert len(add_pair(state, late, STOP_M, CONFIG).pairs) == kept + 1
+        assert [p.seq for p in add_pair(state, late, STOP_M, CONFIG).pairs] == [*kept, 99]
+
+
+def test_the_latest_near_frames_stay_so_that_flying_well_costs_no_licence():
+    """Twenty seconds without an obstacle: the four latest near frames still bear witness."""
+    state = state_of(GOOD)
+    for later_s in range(4, 32):
+        free = Pair(100 + later_s, ns_from_s(later_s), 3.0, 3.0, 3.0)
+        state = add_pair(state, free, STOP_M, CONFIG)
+        near = [p.seq for p in state.pairs if p.label_m < STOP_M]
+        assert near[-4:] == [13, 15, 17, 19]
+        assert len(near) == 4 or later_s < 13
+        assert state.figures_ok
 
 
 def version(scores):
