@@ -116,6 +116,8 @@ class TrustConfig(_Section):
     """Mono stops already at the operating point's distance divided by this."""
     earn_s: NotNegative = 3.0
     """The figures must stand this long before the licence is given."""
+    max_unlabelled_s: Positive = 10.0
+    """With stereo well but without a label for so long, the figures count no more."""
     lose_s: NotNegative = 3.0
     """They may be missed this long before it is taken."""
     max_frozen_s: Positive = 1200.0
@@ -152,12 +154,14 @@ class AvoidanceConfig(_Section):
     settle_s: NotNegative = 0.4
     """Looking time after each step of a turn."""
     brake_s: Positive = 0.6
-    escape_after_deg: Annotated[float, Field(ge=180, le=1440)] = 360.0
-    """After turning so far without a free way, less and less free way is asked for ..."""
-    escape_ratio: Annotated[float, Field(gt=0, le=1)] = 0.85
-    """... by this factor per step, ..."""
+    short_hop_s: NotNegative = 3.0
+    """A flight between two stops that is shorter than this is a short hop."""
+    look_around_after: Count = 3
+    """After so many short hops in a row the drone looks all around before it goes on."""
+    look_around_deg: Annotated[float, Field(ge=180, le=720)] = 360.0
+    """A turn so far ends in the freest direction seen, ..."""
     escape_floor: Annotated[float, Field(gt=0, le=1)] = 0.6
-    """... down to this share of it."""
+    """... if it has at least this share of the clearance that is asked for otherwise."""
 
 
 class LimitsConfig(_Section):
@@ -453,8 +457,9 @@ def _near_keys(loc: tuple[int | str, ...]) -> str:
         return ""
     names = sorted(section.model_fields)
     near = difflib.get_close_matches(str(loc[-1]), names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"{hint} Valid here: {', '.join(names)}" if not near else f"{hint}"
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; valid here: {', '.join(names)}"
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

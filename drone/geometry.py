@@ -285,7 +285,8 @@ class DistanceMeter:
         The cells whose rays meet the corridor's cross-section at `reference_m` are the corridor's
         cells; where fewer than `min_valid_share` of them are known, so is nothing. Of all known
         cells those whose point lies inside the corridor count, the nearest first, up to the rank
-        that is `percentile` of the corridor's known cells; if fewer lie inside, it is free.
+        that is `percentile` of the corridor's known cells; if fewer lie inside, it is free. Far
+        away, where the corridor is narrower than a cell, the cells straight ahead stand for it.
 
         Args:
             inverse_depth: (rows, cols), 1/m along the optical axis, NaN where unknown.
@@ -304,9 +305,10 @@ class DistanceMeter:
         if n_looks == 0 or n_known < c.min_valid_share * n_looks:
             return math.nan
         points = rays * depth[:, None]
-        inside = np.sort(points[known & ahead & self._inside(points), 2])
+        inside = self._inside(points) | self._straight_ahead(rays)
+        near_first = np.sort(points[known & ahead & inside, 2])
         rank = max(1, math.ceil(c.percentile / 100 * n_known))
-        return float(min(inside[rank - 1], c.far_m)) if len(inside) >= rank else c.far_m
+        return float(min(near_first[rank - 1], c.far_m)) if len(near_first) >= rank else c.far_m
 
     def sectors_m(
         self, inverse_depth: FloatGrid, down: Vector3 = (0.0, 1.0, 0.0)
@@ -337,6 +339,14 @@ class DistanceMeter:
             _sector(ranges, inside & mine, known & looks_in & mine, looks_in & mine, c)
             for mine in (sector_of == s for s in range(c.sectors))
         )
+
+    def _straight_ahead(self, rays: Matrix) -> NDArray[np.bool_]:
+        """Return which cells the forward axis passes through: in the corridor at any distance."""
+        half_width = self.camera.width / self.grid.cols / self.camera.fx / 2
+        half_height = self.camera.height / self.grid.rows / self.camera.fy / 2
+        limits = np.array([half_width, half_height]) * (1 + 1e-6)
+        within: NDArray[np.bool_] = np.all(np.abs(rays[:, :2]) <= limits * rays[:, 2:], axis=1)
+        return within
 
     def _inside(self, points: Matrix) -> NDArray[np.bool_]:
         c = self.corridor

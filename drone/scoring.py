@@ -187,7 +187,7 @@ class FlightScore:
         flying = sum(self.mode_s[m] for m in ("stereo", "training_wheels", "mono"))
         return {
             "simulated_s": round(self.simulated_s, 3),
-            "collisions": {m: self.collisions[m] for m in self.collisions if m != "land"},
+            "collisions": self._collisions(),
             "distance_m": {
                 m: round(self.distance_m[m], 3) for m in ("stereo", "training_wheels", "mono")
             },
@@ -199,6 +199,12 @@ class FlightScore:
             "model_versions": self.model_versions,
             "measures": self._measures(),
         }
+
+    def _collisions(self) -> dict[str, int]:
+        """Return the collisions per mode; landing is the end of holding."""
+        counts = dict(self.collisions)
+        counts[Mode.HOLD.value] += counts.pop(Mode.LAND.value)
+        return counts
 
     def _measures(self) -> dict[str, Any]:
         modes = ("stereo", "training_wheels", "mono")

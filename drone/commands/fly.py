@@ -45,6 +45,10 @@ def run(args: argparse.Namespace) -> int:
     need("torch", "train")
     if not args.no_report:
         need("matplotlib", "logs")
+    if args.workers < 0:
+        raise UserError(
+            f"--workers {args.workers}: expected a number of processes, or 0 for all cores"
+        )
     seeds = _seeds(args)
     overrides = list(args.overrides)
     path = args.config or launch_folder() / "room.toml"

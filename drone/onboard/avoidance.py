@@ -5,8 +5,10 @@
                   └─ free again ─► cruise     ◄── still blocked ──┘
 
 Works on the clearance: obstacle distance over the distance at which the deciding cue stops. Below 1
-the way is blocked; unknown is blocked. After a full turn without a free way, less and less is asked
-for, so that the drone escapes from a corner instead of turning for ever.
+the way is blocked; unknown is blocked. Fixed angles can lead into a corner, or round and round
+between the same few obstacles. So a turn goes all the way round and ends in the freest direction
+seen, where no way was free, and after a few short hops in a row; in the freest direction of a
+corner the drone asks for less than the full clearance.
 """
 
 from __future__ import annotations
@@ -43,6 +45,9 @@ class AvoidanceState:
         turned_rad: since the drone last cruised.
         demand: share of the full clearance that is asked for, 1 unless escaping.
         cruise_ns: when cruising last began.
+        hops: short flights in a row.
+        best: greatest clearance seen in this turn.
+        best_yaw_rad: where.
     """
 
     manoeuvre: Manoeuvre = Manoeuvre.CRUISE
@@ -52,6 +57,9 @@ class AvoidanceState:
     turned_rad: float = 0.0
     demand: float = 1.0
     cruise_ns: int = 0
+    hops: int = 0
+    best: float = 0.0
+    best_yaw_rad: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +89,6 @@ class Motion:
 
 
 STOPPED_MPS = 0.12
-KEEP_SIDE_S = 3.0
-"""A way that is blocked again so soon after a turn is left by turning on to the same side."""
 
 
 def step(
@@ -117,10 +123,22 @@ def _brake(
         return state
     if inputs.clearance >= config.free_ratio * state.demand:
         return _to_cruise(state, inputs)
-    keep = inputs.now_ns - state.cruise_ns < ns_from_s(KEEP_SIDE_S) and state.turned_rad > 0
-    if not keep:
-        state = replace(state, side=_freer_side(inputs.sectors_m), turned_rad=0.0)
-    return _to_turn(state, inputs, math.radians(config.turn_step_deg), Manoeuvre.TURN)
+    return _to_turn(_new_turn(state, inputs, config), inputs, config.turn_step_deg)
+
+
+def _new_turn(
+    state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
+) -> AvoidanceState:
+    """Count the hop that ends here; after a short one, go on turning to the same side."""
+    short = inputs.now_ns - state.cruise_ns < ns_from_s(config.short_hop_s)
+    same_side = short and state.turned_rad > 0
+    return replace(
+        state,
+        side=state.side if same_side else _freer_side(inputs.sectors_m),
+        hops=state.hops + 1 if short else 0,
+        turned_rad=0.0,
+        best=0.0,
+    )
 
 
 def _turn(
@@ -136,13 +154,26 @@ def _look(
 ) -> AvoidanceState:
     if inputs.now_ns - state.since_ns < ns_from_s(config.settle_s):
         return state
-    if inputs.clearance >= config.free_ratio * state.demand:
-        extra_rad = math.radians(config.extra_turn_deg)
-        return _to_turn(state, inputs, extra_rad, Manoeuvre.EXTRA)
-    if state.turned_rad >= math.radians(config.escape_after_deg):
-        demand = max(config.escape_floor, state.demand * config.escape_ratio)
-        state = replace(state, demand=demand)
-    return _to_turn(state, inputs, math.radians(config.turn_step_deg), Manoeuvre.TURN)
+    if inputs.clearance > state.best:
+        state = replace(state, best=inputs.clearance, best_yaw_rad=inputs.yaw_rad)
+    free = inputs.clearance >= config.free_ratio * state.demand
+    if free and state.hops < config.look_around_after:
+        return _to_turn(state, inputs, config.extra_turn_deg, Manoeuvre.EXTRA)
+    if state.turned_rad >= math.radians(config.look_around_deg):
+        return _to_best(state, inputs, config)
+    return _to_turn(state, inputs, config.turn_step_deg)
+
+
+def _to_best(
+    state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
+) -> AvoidanceState:
+    """Turn to the freest direction that was seen; if none is free enough, look around again."""
+    if state.best < config.escape_floor:
+        return _to_turn(replace(state, turned_rad=0.0, best=0.0), inputs, config.turn_step_deg)
+    angle_rad = wrap_angle(state.best_yaw_rad - inputs.yaw_rad)
+    demand = min(1.0, max(config.escape_floor, state.best / config.free_ratio))
+    state = replace(state, hops=0, demand=demand, side=1 if angle_rad >= 0 else -1)
+    return _to_turn(state, inputs, math.degrees(abs(angle_rad)), Manoeuvre.EXTRA)
 
 
 def _extra(
@@ -167,8 +198,12 @@ def _to_cruise(state: AvoidanceState, inputs: AvoidanceInputs) -> AvoidanceState
 
 
 def _to_turn(
-    state: AvoidanceState, inputs: AvoidanceInputs, angle_rad: float, manoeuvre: Manoeuvre
+    state: AvoidanceState,
+    inputs: AvoidanceInputs,
+    angle_deg: float,
+    manoeuvre: Manoeuvre = Manoeuvre.TURN,
 ) -> AvoidanceState:
+    angle_rad = math.radians(angle_deg)
     return replace(
         state,
         manoeuvre=manoeuvre,

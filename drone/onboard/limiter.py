@@ -19,10 +19,12 @@ def certify(
 ) -> tuple[VelocityCommand, str]:
     """Return the command that may go out, and what was changed (empty if nothing).
 
-    Without permission, and if anything is not finite, the drone is told to stand still.
+    Without permission, and if anything is invalid or not finite, the drone is told to stand still.
     """
     if not permitted:
         return stop_command(command.seq, command.stamp_ns), "not permitted"
+    if not command.valid:
+        return stop_command(command.seq, command.stamp_ns), "not valid"
     axes = (command.forward_mps, command.right_mps, command.down_mps, command.yaw_rate_radps)
     if not all(math.isfinite(axis) for axis in axes):
         return stop_command(command.seq, command.stamp_ns), "not finite"

@@ -8,6 +8,7 @@ JSON and restored exactly.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
@@ -24,6 +25,7 @@ from drone.messages import (
     Decision,
     DistanceLabel,
     Mode,
+    ModelVersion,
     MonoEstimate,
     Tick,
     VehicleState,
@@ -34,6 +36,9 @@ from drone.onboard.avoidance import AvoidanceInputs, AvoidanceState, Manoeuvre, 
 from drone.onboard.health import HealthState
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.trust import Pair, TrustState
+
+QUATERNION_TOLERANCE = 0.01
+"""An attitude whose length is farther from 1 is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +134,14 @@ class Pilot:
         return decide(state, tick, self.perceive(state, tick), self.config)
 
     def perceive(self, state: PilotState, tick: Tick) -> Percept:
-        """Return what is seen at a tick; a new model version flies from this frame on."""
-        if tick.model is not None:
-            self.perception.load(tick.model)
+        """Return what is seen at a tick; a new model version flies from this frame on.
+
+        A version that is damaged, or made for something else, does not fly: the present one stays,
+        and its number stays in the estimates.
+        """
+        if tick.model is not None and tick.model.valid:
+            with contextlib.suppress(UserError):
+                self.perception.load(tick.model)
         return self.perception.perceive(tick.frame, tick.vehicle or state.vehicle, state.health)
 
 
@@ -184,7 +194,7 @@ def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfi
     checked = health.step(state.health, now_ns, percept.check, tick.health, config.switching)
     state = replace(state, health=checked, vehicle=tick.vehicle or state.vehicle)
     trusted = state.trust
-    if tick.model is not None:
+    if tick.model is not None and _flies(tick.model, percept.estimate):
         state = replace(state, model=tick.model.seq, mono_recent=())
         average_s = config.mono.average_s
         trusted = trust.rescore(trusted, tick.model, stop_m, average_s, config.trust)
@@ -198,6 +208,11 @@ def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfi
     allowed = config.switching.strategy != "stereo_only"
     trusted = trust.step(trusted, now_ns, checked.stereo_ok, allowed, config.trust)
     return replace(state, trust=trusted)
+
+
+def _flies(model: ModelVersion, estimate: MonoEstimate | None) -> bool:
+    """Return whether a new version was taken; if it was refused, the estimate is an older one's."""
+    return model.valid and (estimate is None or estimate.version == model.seq)
 
 
 def _sight(seen: DistanceLabel | MonoEstimate, healthy: bool) -> Sight:
@@ -266,7 +281,8 @@ def _switch_inputs(state: PilotState, tick: Tick, config: PilotConfig) -> switch
 
 def _finite(vehicle: VehicleState) -> bool:
     numbers = (*vehicle.position_m, *vehicle.velocity_mps, *vehicle.attitude)
-    return all(math.isfinite(n) for n in numbers)
+    length = math.hypot(*vehicle.attitude)
+    return all(math.isfinite(n) for n in numbers) and abs(length - 1) < QUATERNION_TOLERANCE
 
 
 def _apply_transition(state: PilotState, mode: Mode, now_ns: int) -> PilotState:

@@ -89,6 +89,9 @@ def step(
     if state.frozen_ns >= 0:
         state = replace(state, frozen_ns=-1, report=replace(state.report, frozen=False))
     report, ok = state.report, state.figures_ok
+    if ok and now_ns - state.pairs[-1].stamp_ns > ns_from_s(config.max_unlabelled_s):
+        report = replace(report, reason=f"no label for {config.max_unlabelled_s:g} s")
+        state, ok = replace(state, report=report), False
     lasted_s = s_from_ns(now_ns - state.changed_ns)
     if ok == report.held:
         return replace(state, changed_ns=now_ns)

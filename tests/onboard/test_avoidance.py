@@ -18,8 +18,9 @@ CONFIG = AvoidanceConfig(
     turn_rate_degps=90.0,
     settle_s=0.4,
     brake_s=0.6,
-    escape_after_deg=360.0,
-    escape_ratio=0.8,
+    short_hop_s=3.0,
+    look_around_after=3,
+    look_around_deg=360.0,
     escape_floor=0.5,
 )
 TICK_S = 0.05
@@ -142,25 +143,68 @@ def test_a_way_that_is_soon_blocked_again_is_left_to_the_same_side():
         assert flyer.state.side == side
 
 
-def test_in_a_corner_less_and_less_is_asked_for_and_it_gets_out():
+def clearance_toward(yaw_rad, best_yaw_rad, best, elsewhere):
+    """A gap thirty degrees wide to each side, in an otherwise blocked round."""
+    gap = abs(wrap_angle(yaw_rad - best_yaw_rad)) < math.radians(30)
+    return best if gap else elsewhere
+
+
+def fly_round(flyer, best_yaw_rad, best, elsewhere, limit_s=40.0):
+    """Tick until the drone flies; return how far it turned before, and where it flies then."""
+    start_s = flyer.now_s
+    while True:
+        toward = clearance_toward(flyer.yaw_rad, best_yaw_rad, best, elsewhere)
+        if flyer.tick(toward).forward_mps > 0:
+            return flyer.now_s - start_s, flyer.yaw_rad
+        assert flyer.now_s - start_s < limit_s, "it never gets out"
+
+
+@pytest.mark.parametrize("best_yaw_rad", [-2.0, 0.0, 1.0, 3.0])
+def test_in_a_corner_it_looks_all_around_and_leaves_by_the_freest_way(best_yaw_rad):
+    """0.9 is below what is free elsewhere (1.25), yet the best there is."""
     flyer = Flyer()
-    demands = []
-    while not demands or demands[-1] > CONFIG.escape_floor:
-        flyer.tick(0.45)
-        demands.append(flyer.state.demand)
-        assert len(demands) < 2000
-    assert demands == sorted(demands, reverse=True)
-    turned_first = math.degrees(flyer.state.turned_rad)
-    assert turned_first > CONFIG.escape_after_deg
-    for _ in range(500):
-        flyer.tick(0.45)
-    assert flyer.state.demand == CONFIG.escape_floor
-    # 0.45 is below the floor of 0.5: still no way. 0.7 is beyond 1.25 x 0.5: on.
-    assert flyer.state.manoeuvre is not Manoeuvre.CRUISE
-    flyer.until(Manoeuvre.CRUISE, 0.7)
-    assert flyer.tick(0.7).forward_mps == 0.5
+    flyer.tick(BLOCKED)
+    took_s, yaw_rad = fly_round(flyer, best_yaw_rad, best=0.9, elsewhere=0.3)
+    assert abs(wrap_angle(yaw_rad - best_yaw_rad)) < math.radians(30)
+    assert took_s > 360 / CONFIG.turn_rate_degps
+    assert took_s < 15.0, "no endless turning"
+    assert flyer.state.demand == pytest.approx(0.9 / CONFIG.free_ratio)
     flyer.tick(CONFIG.free_ratio)
     assert flyer.state.demand == 1.0, "a free way ends the escape"
+
+
+def test_where_nothing_reaches_the_floor_it_stays():
+    flyer = Flyer()
+    for _ in range(round(60 / TICK_S)):
+        assert flyer.tick(0.9 * CONFIG.escape_floor).forward_mps == 0.0
+
+
+def test_a_free_way_is_taken_at_once_but_after_short_hops_only_the_freest():
+    """Negative control first: without hops the first free way ends the turn."""
+    for hops, taken in ((0, "first"), (CONFIG.look_around_after, "best")):
+        flyer = Flyer()
+        flyer.tick(BLOCKED)
+        # The brake that ends now counts as one more hop if the flight before it was short.
+        recent = ns_from_s(flyer.now_s)
+        flyer.state = replace(flyer.state, hops=max(0, hops - 1), cruise_ns=recent if hops else 0)
+        flyer.until(Manoeuvre.TURN, BLOCKED)
+        start_rad = flyer.yaw_rad
+        took_s, yaw_rad = fly_round(flyer, wrap_angle(start_rad + math.pi), 4.0, CONFIG.free_ratio)
+        half_round = abs(wrap_angle(yaw_rad - start_rad)) > math.radians(140)
+        assert half_round == (taken == "best")
+        assert (took_s > 4.0) == (taken == "best")
+
+
+def test_short_hops_are_counted_and_a_long_flight_ends_the_count():
+    flyer = Flyer()
+    for hop in range(2):
+        flyer.until(Manoeuvre.TURN, BLOCKED)
+        assert flyer.state.hops == hop
+        flyer.until(Manoeuvre.CRUISE, FREE)
+    for _ in range(round(5 / TICK_S)):
+        flyer.tick(FREE)
+    flyer.until(Manoeuvre.TURN, BLOCKED)
+    assert flyer.state.hops == 0
 
 
 def test_a_way_that_closes_during_the_last_turn_is_not_flown_for_a_single_tick():

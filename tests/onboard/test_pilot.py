@@ -425,9 +425,19 @@ def test_mono_distance_is_the_harmonic_mean_over_the_configured_time():
 def test_a_version_that_scores_its_held_out_frames_badly_costs_the_licence():
     flight = Flight().earn_trust()
     bad = {p.seq: 0.3 if p.label_m > 1 else 3.0 for p in flight.state.trust.pairs}
-    flight.tick(mono_m=3.0, model=version(2, tuple(bad.items())))
+    flight.tick(silent=True, model=version(2, tuple(bad.items())))
     lost_s = flight.until(Mode.STEREO, mono_m=3.0)
     assert lost_s <= CONFIG.trust.lose_s + 2 * TICK_S
+
+
+def test_a_version_that_was_refused_changes_nothing():
+    """The estimate of the same tick is still an older version's: the scores are not those that fly."""
+    flight = Flight().earn_trust()
+    before = flight.state.trust.report
+    bad = {p.seq: 0.3 if p.label_m > 1 else 3.0 for p in flight.state.trust.pairs}
+    flight.tick(mono_m=3.0, model=version(99, tuple(bad.items())))
+    assert flight.state.model != 99
+    assert flight.state.trust.report.threshold_m == before.threshold_m
 
 
 # Properties

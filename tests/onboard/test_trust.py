@@ -32,6 +32,7 @@ CONFIG = TrustConfig(
     earn_s=1.0,
     lose_s=2.0,
     max_frozen_s=20.0,
+    max_unlabelled_s=1000.0,
 )
 GOOD = [(3.0, 3.0), (0.5, 0.5)] * 10
 BAD = [(3.0, 0.4), (0.5, 4.0)] * 10
@@ -351,3 +352,17 @@ def test_the_licence_is_given_only_on_figures_that_hold(events):
             assert report.negatives >= CONFIG.min_negatives
             assert math.isfinite(report.threshold_m)
         assert not report.frozen or report.held
+
+
+def test_figures_without_new_labels_count_no_more():
+    """Negative control: with labels that go on coming, the licence stays."""
+    config = CONFIG.model_copy(update={"max_unlabelled_s": 5.0})
+    for labels_go_on in (True, False):
+        state = state_of(GOOD, config)
+        for now_s in range(3, 20):
+            if labels_go_on:
+                free = Pair(100 + now_s, ns_from_s(now_s), 3.0, 3.0, 3.0)
+                state = add_pair(state, free, STOP_M, config)
+            state = step(state, ns_from_s(now_s), True, True, config)
+        assert state.report.held == labels_go_on
+    assert "no label for 5 s" in state.report.reason
