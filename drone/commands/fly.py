@@ -43,8 +43,6 @@ def run(args: argparse.Namespace) -> int:
     """Fly, and print what came of it."""
     need("pybullet", "sim")
     need("torch", "train")
-    if not args.no_report:
-        need("matplotlib", "logs")
     if args.workers < 0:
         raise UserError(
             f"--workers {args.workers}: expected a number of processes, or 0 for all cores"

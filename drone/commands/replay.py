@@ -98,8 +98,6 @@ def _print_verification(figures: Mapping[str, object]) -> None:
 
 def _learn(found: Input, args: argparse.Namespace) -> int:
     need("torch", "train")
-    if not args.no_report:
-        need("matplotlib", "logs")
     config = load(args.config or launch_folder() / "replay.toml", args.overrides)
     if found.kind is not InputKind.EUROC:
         raise UserError(f"{args.input}: {found.kind} cannot be learned from yet")

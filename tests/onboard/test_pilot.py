@@ -431,7 +431,7 @@ def test_a_version_that_scores_its_held_out_frames_badly_costs_the_licence():
 
 
 def test_a_version_that_was_refused_changes_nothing():
-    """The estimate of the same tick is still an older version's: the scores are not those that fly."""
+    """The estimate of the same tick is an older version's: these scores are not those that fly."""
     flight = Flight().earn_trust()
     before = flight.state.trust.report
     bad = {p.seq: 0.3 if p.label_m > 1 else 3.0 for p in flight.state.trust.pairs}
