@@ -24,7 +24,7 @@ from drone.messages import (
 )
 from drone.onboard.avoidance import Manoeuvre
 
-TURNING = {Manoeuvre.TURN.value, Manoeuvre.EXTRA.value, Manoeuvre.LOOK.value}
+TURNING = {m.value for m in (Manoeuvre.TURN, Manoeuvre.LOOK, Manoeuvre.EXTRA, Manoeuvre.BACK)}
 JUMP_M = 0.5
 """A larger step between two ticks is no flight: the drone was put elsewhere after a collision."""
 

@@ -73,8 +73,9 @@ def print_flight(figures: Mapping[str, Any], run: RunFolder) -> None:
     """Print the summary of one flight."""
     console = Console()
     table = Table(title=f"Flight with seed {figures['seed']}", title_justify="left")
-    for name, justify in (("mode", "left"), *((n, "right") for n in _COLUMNS)):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table.add_column("mode", no_wrap=True)
+    for name in _COLUMNS:
+        table.add_column(name, justify="right")
     for mode in MODES:
         if figures["mode_s"][mode] > 0:
             table.add_row(mode.replace("_", " "), *_mode_cells(figures, mode))
@@ -98,7 +99,7 @@ def print_flight(figures: Mapping[str, Any], run: RunFolder) -> None:
         console.print(f"Report:     {run.report}", soft_wrap=True)
 
 
-_COLUMNS = ("time", "flown", "per minute", "turning", "needless stops /100 m", "collisions")
+_COLUMNS = ("time", "flown", "m/min", "turning", "needless\nstops/100 m", "collisions")
 
 
 def _mode_cells(figures: Mapping[str, Any], mode: str) -> list[str]:
@@ -108,7 +109,7 @@ def _mode_cells(figures: Mapping[str, Any], mode: str) -> list[str]:
     return [
         number(figures["mode_s"][mode], 0, " s"),
         number(figures["distance_m"].get(mode), 1, " m"),
-        number(measures["metres_per_min"].get(mode), 1, " m"),
+        number(measures["metres_per_min"].get(mode), 1),
         number(100 * turning, 0, " %"),
         number(measures["needless_stops_per_100m"].get(mode), 1),
         "–" if collisions is None else str(collisions),

@@ -2,7 +2,8 @@
 
          blocked            stopped            turned a step          free          turned
     cruise ───► brake ───────────► turn ─────────────► look ───────────► extra ───────► cruise
-                  └─ free again ─► cruise     ◄── still blocked ──┘
+                  └─ free again ─► cruise     ◄── still blocked ──┤       └─ no more free ─┐
+                                                  all around seen ─┴─► back ◄──────────────┘
 
 Works on the clearance: obstacle distance over the distance at which the deciding cue stops. Below 1
 the way is blocked; unknown is blocked. Fixed angles can lead into a corner, or round and round
@@ -32,6 +33,7 @@ class Manoeuvre(StrEnum):
     TURN = "turn"
     LOOK = "look"
     EXTRA = "extra"
+    BACK = "back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +172,28 @@ def _to_best(
     """Turn to the freest direction that was seen; if none is free enough, look around again."""
     if state.best < config.escape_floor:
         return _to_turn(replace(state, turned_rad=0.0, best=0.0), inputs, config.turn_step_deg)
-    angle_rad = wrap_angle(state.best_yaw_rad - inputs.yaw_rad)
     demand = min(1.0, max(config.escape_floor, state.best / config.free_ratio))
-    state = replace(state, hops=0, demand=demand, side=1 if angle_rad >= 0 else -1)
-    return _to_turn(state, inputs, math.degrees(abs(angle_rad)), Manoeuvre.EXTRA)
+    return _to_best_yaw(replace(state, hops=0, demand=demand), inputs)
+
+
+def _to_best_yaw(state: AvoidanceState, inputs: AvoidanceInputs) -> AvoidanceState:
+    angle_rad = wrap_angle(state.best_yaw_rad - inputs.yaw_rad)
+    state = replace(state, side=1 if angle_rad >= 0 else -1)
+    return _to_turn(state, inputs, math.degrees(abs(angle_rad)), Manoeuvre.BACK)
 
 
 def _extra(
+    state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
+) -> AvoidanceState:
+    """Go on if the way is still free; if the bit more was too much, turn back to where it was."""
+    if not _arrived(state, inputs):
+        return state
+    if inputs.clearance >= state.demand:
+        return _to_cruise(state, inputs)
+    return _to_best_yaw(state, inputs)
+
+
+def _back(
     state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
 ) -> AvoidanceState:
     return _cruise(_to_cruise(state, inputs), inputs, config) if _arrived(state, inputs) else state
@@ -188,6 +205,7 @@ _TRANSITIONS = {
     Manoeuvre.TURN: _turn,
     Manoeuvre.LOOK: _look,
     Manoeuvre.EXTRA: _extra,
+    Manoeuvre.BACK: _back,
 }
 
 
@@ -229,7 +247,7 @@ def _freer_side(sectors_m: tuple[float, ...]) -> int:
 def _motion(state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig) -> Motion:
     if state.manoeuvre is Manoeuvre.CRUISE:
         return Motion(config.cruise_mps, 0.0)
-    if state.manoeuvre in (Manoeuvre.TURN, Manoeuvre.EXTRA):
+    if state.manoeuvre in (Manoeuvre.TURN, Manoeuvre.EXTRA, Manoeuvre.BACK):
         left_to_turn = abs(wrap_angle(state.target_yaw_rad - inputs.yaw_rad))
         # Slows down over the last bit, so that the step does not overshoot.
         rate = min(math.radians(config.turn_rate_degps), max(0.3, 4.0 * left_to_turn))
