@@ -91,6 +91,8 @@ class Motion:
 
 
 STOPPED_MPS = 0.12
+FAR_M = 1e3
+"""Farther is all the same when the freer side is chosen."""
 
 
 def step(
@@ -239,7 +241,7 @@ def _arrived(state: AvoidanceState, inputs: AvoidanceInputs) -> bool:
 
 def _freer_side(sectors_m: tuple[float, ...]) -> int:
     """Return the side with more free range; unknown counts as none, a tie turns right."""
-    known = [0.0 if math.isnan(s) else s for s in sectors_m]
+    known = [0.0 if math.isnan(s) else min(s, FAR_M) for s in sectors_m]
     half = len(known) // 2
     return -1 if math.fsum(known[:half]) > math.fsum(known[len(known) - half :]) else 1
 

@@ -217,17 +217,17 @@ def test_a_way_that_closes_during_the_last_turn_is_not_flown_for_a_single_tick()
 
 
 def test_where_the_bit_more_is_too_much_it_turns_back_to_the_free_way():
-    """A gap of ten degrees to each side: the extra fifteen lead out of it."""
+    """A gap of seven degrees to each side: the extra fifteen lead out of it."""
     flyer = Flyer()
     flyer.until(Manoeuvre.TURN, BLOCKED)
-    gap_rad = wrap_angle(flyer.state.target_yaw_rad + math.radians(45))
+    gap_rad = wrap_angle(flyer.state.target_yaw_rad + math.radians(41))
     while flyer.state.manoeuvre is not Manoeuvre.CRUISE:
         off_rad = abs(wrap_angle(flyer.yaw_rad - gap_rad))
-        flyer.tick(FREE if off_rad < math.radians(10) else BLOCKED)
+        flyer.tick(FREE if off_rad < math.radians(7) else BLOCKED)
         assert flyer.now_s < 110.0
     assert flyer.seen[-1] is Manoeuvre.CRUISE
     assert flyer.seen[-3:-1] == [Manoeuvre.EXTRA, Manoeuvre.BACK]
-    assert abs(wrap_angle(flyer.yaw_rad - gap_rad)) < math.radians(10)
+    assert abs(wrap_angle(flyer.yaw_rad - gap_rad)) < math.radians(7)
 
 
 def test_turning_ends_though_yaw_does_not_follow():
