@@ -100,14 +100,14 @@ class MonoConfig(_Section):
 class TrustConfig(_Section):
     """Mono's licence: an operating point on the ROC of frames not yet learned from."""
 
-    window_s: Positive = 60.0
+    window_s: Positive = 40.0
     """Test-then-train pairs older than this are forgotten (see `min_positives`)."""
     holdout_window_s: Positive = 180.0
     """Held-out frames, scored again by every model version, stay this long."""
     min_tpr: Annotated[float, Field(gt=0, le=1)] = 0.95
     max_fpr: Share = 0.40
     """The original system's; lower it as learners get better."""
-    min_positives: Count = 60
+    min_positives: Count = 30
     """Near frames needed; the latest so many stay as long as held-out frames do."""
     min_negatives: Count = 60
     min_episodes: Count = 6
@@ -118,8 +118,8 @@ class TrustConfig(_Section):
     """The figures must stand this long before the licence is given."""
     max_unlabelled_s: Positive = 10.0
     """With stereo well but without a label for so long, the figures count no more."""
-    lose_s: NotNegative = 3.0
-    """They may be missed this long before it is taken."""
+    lose_s: NotNegative = 10.0
+    """They may be missed this long before it is taken; meanwhile stereo guards."""
     max_frozen_s: Positive = 1200.0
     """A frozen licence ends after this."""
 
