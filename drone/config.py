@@ -64,7 +64,10 @@ class StereoConfig(_Section):
     """Nearest distance of interest; with the camera it sets the disparity range."""
     pre_blur_px: NotNegative = 0.8
     """Standard deviation of the Gaussian blur before matching."""
-    block_px: Annotated[int, Field(ge=3, le=15)] = 5
+    block_px: Annotated[int, Field(ge=3, le=15)] = 3
+    """Matched window; a small one mistakes fewer repeating patterns for near things."""
+    texture_px: Annotated[int, Field(ge=3, le=31)] = 7
+    """Window in which texture is judged."""
     uniqueness_percent: Annotated[int, Field(ge=0, le=50)] = 10
     left_right_px: NotNegative = 1.0
     """Largest difference between the left and the right match; farther apart is unknown."""
@@ -72,7 +75,7 @@ class StereoConfig(_Section):
     """Isolated patches of fewer pixels are unknown."""
     speckle_range_px: Positive = 1.0
     min_texture: NotNegative = 2.0
-    """Least local standard deviation, grey levels, over the block; below it nothing is known."""
+    """Least local standard deviation, grey levels, over `texture_px`; below it nothing is known."""
 
 
 class LabelConfig(_Section):

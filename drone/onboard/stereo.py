@@ -81,7 +81,7 @@ class StereoMatcher:
                     f"got shape {image.shape} {image.dtype}"
                 )
         disparity = self._disparity(self._blurred(left), self._blurred(right))
-        texture = _local_deviation(left, self._config.block_px)
+        texture = _local_deviation(left, self._config.texture_px)
         known = (
             (disparity >= 0) & (disparity <= self._column) & (texture >= self._config.min_texture)
         )
@@ -105,9 +105,9 @@ class StereoMatcher:
         return fixed_point.astype(np.float32) / 16.0  # type: ignore[no-any-return]
 
 
-def _local_deviation(image: Image, block_px: int) -> NDArray[np.float32]:
-    """Return the standard deviation over the block around each pixel, (H, W) float32."""
-    size = (block_px, block_px)
+def _local_deviation(image: Image, window_px: int) -> NDArray[np.float32]:
+    """Return the standard deviation over the window around each pixel, (H, W) float32."""
+    size = (window_px, window_px)
     mean = cv2.blur(image.astype(np.float32), size)
     mean_of_squares = cv2.sqrBoxFilter(image, cv2.CV_32F, size)
     deviation: NDArray[np.float32] = np.sqrt(np.maximum(mean_of_squares - mean * mean, 0))
