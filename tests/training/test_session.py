@@ -18,6 +18,7 @@ CONFIG = Config.model_validate(
         "pilot": {
             "grid": {"rows": 6, "cols": 8},
             "mono": {"width_px": WIDTH, "height_px": HEIGHT},
+            "stereo": {"block_px": 5, "texture_px": 5},
             "labels": {"min_cell_share": 0.3},
             "switching": {"stereo_lost_s": 0.5, "stereo_back_s": 2.0},
         },
