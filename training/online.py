@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -114,6 +115,7 @@ class OnlineTrainer:
         self.buffer = ReplayBuffer(config.buffer_frames)
         self.holdout = HoldOut(config.holdout_frames)
         self._flying: dict[int, Score] = {}
+        self._flying_network: MonoNetwork | None = None
         self._published_ns = 0
         self._published_steps = 0
 
@@ -223,14 +225,14 @@ class OnlineTrainer:
         }
         onnx = self._exporter.export(self._average, version, {"training": strict_json(summary)})
         model = ModelVersion(version, now_ns, True, onnx, sha256(onnx))
-        scores, refused = self._gate(model)
+        network, scores, refused = self._gate(model)
         if refused:
             self.counts.rejected += 1
             self.counts.rejections.append(refused)
             return None
         self.counts.version = version
         self.counts.holdout_male = self._male(scores)
-        self._flying = scores
+        self._flying, self._flying_network = scores, network
         return ModelVersion(
             version,
             now_ns,
@@ -242,25 +244,40 @@ class OnlineTrainer:
             strict_json({**summary, "holdout_male": self.counts.holdout_male}),
         )
 
-    def _gate(self, model: ModelVersion) -> tuple[dict[int, Score], str]:
-        """Return the held-out distances by frame number, and why the candidate may not fly."""
+    def _gate(self, model: ModelVersion) -> tuple[MonoNetwork | None, dict[int, Score], str]:
+        """Return the candidate, its held-out scores, and why it may not fly.
+
+        Both versions are compared on all held-out frames of today: the flying one is scored on
+        those that came since it was published, or it would live on the frames that once suited it.
+        """
         try:
             network = MonoNetwork(model, self._spec)
         except UserError as error:
-            return {}, str(error)
-        scores: dict[int, Score] = {}
-        for frame in self.holdout.frames:
-            answer = network.estimate(frame.image)
-            if not answer.finite:
-                return {}, "not finite on a held-out frame"
-            grids = (answer.inverse_depth, answer.near_bound(self._caution))
-            scores[frame.seq] = Score(*(self._meter.obstacle_m(g, frame.down) for g in grids))
+            return None, {}, str(error)
+        scores = self._scores(network, {})
+        if len(scores) < len(self.holdout):
+            return None, {}, "not finite on a held-out frame"
         if not self._equals_torch(network):
-            return {}, "ONNX differs from torch"
+            return None, {}, "ONNX differs from torch"
+        if self._flying_network is not None:
+            self._flying = self._scores(self._flying_network, self._flying)
         candidate, flying = self._male(scores, self._flying), self._male(self._flying, scores)
         if candidate > GATE_RATIO * flying + GATE_MARGIN:
-            return {}, f"held-out error {candidate:.3f}, flying {flying:.3f}"
-        return scores, ""
+            return None, {}, f"held-out error {candidate:.3f}, flying {flying:.3f}"
+        return network, scores, ""
+
+    def _scores(self, network: MonoNetwork, known: Mapping[int, Score]) -> dict[int, Score]:
+        """Return a version's score for each held-out frame; none where its answer is not finite."""
+        scores: dict[int, Score] = {}
+        for frame in self.holdout.frames:
+            if frame.seq in known:
+                scores[frame.seq] = known[frame.seq]
+                continue
+            answer = network.estimate(frame.image)
+            if answer.finite:
+                grids = (answer.inverse_depth, answer.near_bound(self._caution))
+                scores[frame.seq] = Score(*(self._meter.obstacle_m(g, frame.down) for g in grids))
+        return scores
 
     def _equals_torch(self, network: MonoNetwork) -> bool:
         image = self.holdout.frames[-1].image if len(self.holdout) else self._gray()

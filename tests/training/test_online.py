@@ -358,3 +358,17 @@ def test_report():
     assert report.version >= 1
     assert math.isfinite(report.train_loss)
     assert 0 < report.holdout_male < 2
+
+
+def test_the_flying_version_is_scored_on_frames_that_came_after_it(monkeypatch):
+    """Else it lives on the few held-out frames that once suited it, and no candidate passes."""
+    learner = trainer()
+    versions = teach(learner, 60)
+    scored = set(versions[-1].holdout_seq)
+    monkeypatch.setattr(online, "GATE_MARGIN", -10.0)  # nothing passes from now on
+    assert teach(learner, 60, start=60) == []
+    assert learner.counts.rejected > 0
+    newer = {f.seq for f in learner.holdout.frames} - scored
+    assert newer, "held-out frames came since"
+    last = max(newer)
+    assert {seq for seq in newer if seq <= last - 20} <= set(learner._flying)
