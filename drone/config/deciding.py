@@ -1,0 +1,85 @@
+"""The pilot's judgement: trust, switching, avoidance, limits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from drone.config.base import Count, NotNegative, Positive, Section, Share
+
+
+class TrustConfig(Section):
+    """Mono's licence: an operating point on the ROC of frames not yet learned from."""
+
+    window_s: Positive = 40.0
+    """Test-then-train pairs older than this are forgotten (see `min_positives`)."""
+    holdout_window_s: Positive = 180.0
+    """Held-out frames, scored again by every model version, stay this long."""
+    min_tpr: Annotated[float, Field(gt=0, le=1)] = 0.95
+    max_fpr: Share = 0.40
+    """The original system's; lower it as learners get better."""
+    min_positives: Count = 30
+    """Near frames needed; the latest so many stay as long as held-out frames do."""
+    min_negatives: Count = 60
+    min_episodes: Count = 6
+    """Approaches seen: the independent evidence."""
+    safety: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Mono stops already at the operating point's distance divided by this."""
+    earn_s: NotNegative = 3.0
+    """The figures must stand this long before the licence is given."""
+    max_unlabelled_s: Positive = 10.0
+    """With stereo well but without a label for so long, the figures count no more."""
+    lose_s: NotNegative = 10.0
+    """They may be missed this long before it is taken; meanwhile stereo guards."""
+    max_frozen_s: Positive = 1200.0
+    """A frozen licence ends after this."""
+
+
+class SwitchingConfig(Section):
+    """Who flies when."""
+
+    strategy: Literal["training_wheels", "stereo_only"] = "training_wheels"
+    stop_m: Positive = 1.0
+    """Stereo's obstacle distance below which a frame is positive: the drone must stop."""
+    override_m: Positive = 0.85
+    """With training wheels stereo stops the drone below this distance."""
+    stale_s: Positive = 0.35
+    """An older label, estimate or vehicle state is no input."""
+    stereo_lost_s: Positive = 0.5
+    """An eye dead this long is gone."""
+    stereo_back_s: Positive = 3.0
+    """A recovered pair must be well this long before it is believed."""
+    hold_s: Positive = 5.0
+    """Time in HOLD before LAND."""
+
+
+class AvoidanceConfig(Section):
+    """Straight on, stop, turn in steps until free, a bit more, go on (the paper's behaviour)."""
+
+    cruise_mps: Annotated[float, Field(gt=0, le=3)] = 0.5
+    free_ratio: Annotated[float, Field(ge=1, le=3)] = 1.25
+    """To go on, the way must be free this many times as far as what stops the drone."""
+    turn_step_deg: Annotated[float, Field(gt=0, le=180)] = 45.0
+    extra_turn_deg: Annotated[float, Field(ge=0, le=90)] = 15.0
+    turn_rate_degps: Annotated[float, Field(gt=0, le=360)] = 90.0
+    settle_s: NotNegative = 0.4
+    """Looking time after each step of a turn."""
+    brake_s: Positive = 0.6
+    short_hop_s: NotNegative = 3.0
+    """A flight between two stops that is shorter than this is a short hop."""
+    look_around_after: Count = 3
+    """After so many short hops in a row the drone looks all around before it goes on."""
+    look_around_deg: Annotated[float, Field(ge=180, le=720)] = 360.0
+    """A turn so far ends in the freest direction seen, ..."""
+    escape_floor: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """... if it has at least this share of the clearance that is asked for otherwise."""
+
+
+class LimitsConfig(Section):
+    """Bounds that hold whatever the rest of the pilot says."""
+
+    max_speed_mps: Positive = 1.0
+    max_vertical_mps: Positive = 0.5
+    max_yaw_rate_degps: Positive = 120.0
+    land_mps: Annotated[float, Field(gt=0, le=1)] = 0.3

@@ -1,0 +1,31 @@
+"""Learning in flight."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from drone.config.base import NotNegative, Positive, Section
+
+
+class LearnerConfig(Section):
+    """Learning in lockstep: a fixed number of steps per labelled frame."""
+
+    kind: Literal["cnn"] = "cnn"
+    steps_per_frame: Annotated[int, Field(ge=0, le=1000)] = 1
+    batch_size: Annotated[int, Field(ge=2, le=512)] = 8
+    learning_rate: Positive = 4e-3
+    weight_decay: NotNegative = 1e-4
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Decay per step of the running average of the weights, which is what flies."""
+    buffer_frames: Annotated[int, Field(ge=16)] = 3000
+    min_frames: Annotated[int, Field(ge=2)] = 30
+    """Labelled frames before the first step."""
+    publish_s: Positive = 5.0
+    """Seconds of flight between model versions."""
+    holdout_block_s: Positive = 2.0
+    """Length of the contiguous blocks that are held out from training ..."""
+    holdout_every: Annotated[int, Field(ge=2)] = 5
+    """... one block in so many."""
+    holdout_frames: Annotated[int, Field(ge=8)] = 300

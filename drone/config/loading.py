@@ -1,0 +1,133 @@
+"""From a TOML file and overrides to the tree, or one line that says what is wrong with them."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+
+from drone.config.tree import Config
+from drone.errors import UserError
+
+
+def launch_folder() -> Path:
+    """Return the folder with the situations that ship with the project."""
+    here = Path(__file__).resolve().parents[1]
+    return here / "launch" if (here / "launch").is_dir() else here.parent / "launch"
+
+
+def load(path: Path | str | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration.
+
+    Args:
+        path: a TOML file, or None for the defaults.
+        overrides: `dotted.key=value` with a TOML value (bare words count as strings).
+
+    Raises:
+        UserError: the file is missing or malformed, a key unknown, or a value out of range.
+    """
+    tree = {} if path is None else _read_toml(Path(path))
+    where = "the built-in defaults" if path is None else str(path)
+    if not overrides:
+        return _validate(tree, where)
+    merged = copy.deepcopy(tree)
+    for override in overrides:
+        _apply(merged, override)
+    try:
+        return _validate(merged, f"override {', '.join(overrides)}")
+    except UserError:
+        _validate(tree, where)  # a mistake of the file itself is told first
+        raise
+
+
+def loads(text: str, where: str) -> Config:
+    """Read a configuration from TOML text, such as a log's first record.
+
+    Raises:
+        UserError: as `load`.
+    """
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{where}: not valid TOML: {error}") from error
+    return _validate(tree, where)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.name for p in launch_folder().glob("*.toml")))
+        raise UserError(
+            f"no configuration file {path}; those that ship are in {launch_folder()}: {known}"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid TOML: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise UserError(f"override {override!r}: expected dotted.key=value, such as flight.seed=3")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise UserError(f"override {override!r}: {section!r} is a value, not a section")
+    tree[last] = value
+
+
+def _validate(tree: Mapping[str, Any], where: str) -> Config:
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        message = f"unknown key {key!r}{_near_keys(first['loc'])}"
+    elif first["type"] == "value_error":
+        message = f"{key + ': ' if key else ''}{first['ctx']['error']}"
+    else:
+        message = f"{key} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    more = error.error_count() - 1
+    return message + (f" (and {more} more)" if more else "")
+
+
+def _near_keys(loc: tuple[int | str, ...]) -> str:
+    section: type[BaseModel] | None = Config
+    for part in loc[:-1]:
+        if section is None or isinstance(part, int):
+            continue
+        section = _model_in(section.model_fields[part].annotation) if section else None
+    if section is None:
+        return ""
+    names = sorted(section.model_fields)
+    near = difflib.get_close_matches(str(loc[-1]), names, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; valid here: {', '.join(names)}"
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _model_in(inner)
+        if found:
+            return found
+    return cast("type[BaseModel] | None", None)

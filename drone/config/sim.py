@@ -1,0 +1,25 @@
+"""The simulator: room, vehicle, camera, faults."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from drone.config.base import Positive, Section
+from drone.config.camera import CameraConfig
+from drone.config.faults import FaultConfig
+from drone.config.room import RoomConfig
+from drone.config.vehicle import VehicleConfig
+
+
+class SimConfig(Section):
+    """The simulator."""
+
+    physics_hz: Annotated[int, Field(ge=120, le=1000)] = 240
+    height_m: Positive = 1.1
+    """Flying height above the floor."""
+    room: RoomConfig = RoomConfig()
+    vehicle: VehicleConfig = VehicleConfig()
+    camera: CameraConfig = CameraConfig()
+    faults: tuple[FaultConfig, ...] = ()
