@@ -1,71 +1,98 @@
-"""`drone bench`: this stack against its floors, measured in the same run."""
+"""`drone bench [suite]`: this stack against its floors, measured in the same run.
+
+A suite is a module of `drone.commands` with `HELP`, `EXAMPLE`, `add_options(parser)` and
+`measure(args) -> record`; `show(record)` draws the record for people.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
+from typing import Any, Protocol, cast
 
 from drone import __version__
-from drone.commands.common import add_config_options, command_parser, need, print_json
-from drone.config import launch_folder, load
-from drone.errors import UserError
+from drone.commands.common import command_parser, print_json
+from drone.errors import WorkFailedError
 
-WHAT = {
-    "simulator": ("one camera period of the room", "two bare renders"),
-    "stereo_label": ("match, checks and label", "the bare matcher"),
-    "mono": ("one-eyed frame to distances", "the bare session"),
-    "pilot_tick": ("a whole tick with a frame", "seeing alone"),
-    "learning_step": ("sample, augment, learn, average", "a bare SGD step"),
-}
+SUITES = {"stack": "bench_stack"}
+"""Suite -> module of `drone.commands`; the first is measured where none is named."""
+
+
+class Suite(Protocol):
+    """What a suite's module has."""
+
+    HELP: str
+    EXAMPLE: str
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add what only this suite takes."""
+        ...
+
+    def measure(self, args: argparse.Namespace) -> dict[str, Any]:
+        """Return the record, figures as `drone.bench.Figure.to_dict`."""
+        ...
+
+    def show(self, record: Mapping[str, Any]) -> None:
+        """Print the record for people."""
+        ...
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
     p = command_parser(
         "bench",
-        "Measure each part in the path of a frame beside its floor; trust the ratios.",
-        "drone bench --json",
+        "Measure parts of this stack beside their floors; trust the ratios. "
+        f"Without a suite: {next(iter(SUITES))}.",
+        "drone bench --json\n  drone bench stack --save benchmarks/stack.json",
     )
-    add_config_options(p, "room.toml")
-    p.add_argument("--rounds", type=int, default=200, metavar="N", help="how often each is timed")
-    p.add_argument("--save", type=Path, metavar="FILE", help="also write the JSON here")
-    p.add_argument("--json", action="store_true", help="print one JSON object, else nothing")
+    _add_options(p, _suite(next(iter(SUITES))))
+    suites = p.add_subparsers(dest="suite", metavar="suite", title="suites")
+    for name in SUITES:
+        suite = _suite(name)
+        sub = suites.add_parser(
+            name,
+            help=suite.HELP,
+            description=suite.HELP[0].upper() + suite.HELP[1:] + ".",
+            epilog=f"example:\n  {suite.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        _add_options(sub, suite)
     return p
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    need("pybullet", "sim")
-    need("torch", "train")
-    if args.rounds < 1:
-        raise UserError(f"--rounds {args.rounds}: expected at least 1")
-    config = load(args.config or launch_folder() / "room.toml", args.overrides)
-    from training.bench import bench_stack
-
-    figures = bench_stack(config, args.rounds)
-    record = {
-        "figures": {name: figure.to_dict() for name, figure in figures.items()},
-        "unit": "ms",
+    suite = _suite(args.suite or next(iter(SUITES)))
+    record = suite.measure(args) | {
         "version": __version__,
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
     }
     if args.save is not None:
-        args.save.parent.mkdir(parents=True, exist_ok=True)
-        args.save.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        _save(args.save, record)
     if args.json:
         print_json(record)
-        return 0
-    table = Table()
-    for column in ("what", "ours", "floor", "ratio", "the floor is"):
-        table.add_column(column, justify="left" if "w" in column or "is" in column else "right")
-    for name, figure in figures.items():
-        what, floor = WHAT[name]
-        cells = (f"{figure.value:.2f} ms", f"{figure.reference:.2f} ms", f"{figure.ratio:.2f}")
-        table.add_row(what, *cells, floor)
-    Console().print(table)
+    else:
+        suite.show(record)
     return 0
+
+
+def _add_options(parser: argparse.ArgumentParser, suite: Suite) -> None:
+    suite.add_options(parser)
+    parser.add_argument("--save", type=Path, metavar="FILE", help="also write the JSON here")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, else nothing")
+
+
+def _suite(name: str) -> Suite:
+    return cast("Suite", importlib.import_module(f"drone.commands.{SUITES[name]}"))
+
+
+def _save(path: Path, record: Mapping[str, Any]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WorkFailedError(f"{path}: cannot be written: {error.strerror}") from error
