@@ -11,27 +11,51 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 
 import cv2
 import numpy as np
 
-from drone.geometry import BODY_FROM_OPTICAL, GridSpec, Intrinsics, Matrix, StereoCalibration
+from drone.geometry import (
+    BODY_FROM_OPTICAL,
+    GridSpec,
+    Intrinsics,
+    Matrix,
+    StereoCalibration,
+    level_from_camera,
+)
 from drone.messages import Image
 
-DISTORTION_COUNTS = (4, 5)
-"""How many coefficients a radial-tangential model may have: k1, k2, p1, p2 and perhaps k3."""
+WIDEST_TANGENT = math.tan(math.radians(60))
+"""A rectified view ends 60 degrees off its axis: beyond, a pinhole image is mostly rim."""
 _BORDER_STEP_PX = 4
+_NO_RAY = 1e5
+"""OpenCV's fisheye answers -1e6 for a pixel whose ray points backwards."""
 _UNDISTORT_UNTIL = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
+
+
+class Lens(StrEnum):
+    """How a lens bends rays; coefficients as OpenCV orders them."""
+
+    RADTAN = "radtan"
+    """Brown-Conrady: k1, k2, p1, p2, then perhaps k3, then perhaps k4, k5, k6 (rational)."""
+    EQUIDISTANT = "equidistant"
+    """Fisheye of Kannala and Brandt: k1, k2, k3, k4."""
+
+
+DISTORTION_COUNTS = {Lens.RADTAN: (4, 5, 8), Lens.EQUIDISTANT: (4,)}
+"""How many coefficients a lens may have."""
 
 
 @dataclass(frozen=True)
 class CameraModel:
-    """One raw eye: pinhole with radial-tangential (Brown-Conrady) distortion.
+    """One raw eye: pinhole behind a lens that bends rays.
 
     Attributes:
         pinhole: size and camera matrix of the raw image.
-        distortion: k1, k2, p1, p2 and perhaps k3, as OpenCV orders them; without unit.
+        distortion: coefficients of the lens, see `Lens`; without unit.
+        lens: the model of the lens.
 
     Raises:
         ValueError: another number of coefficients, or a focal length that is not positive.
@@ -39,12 +63,13 @@ class CameraModel:
 
     pinhole: Intrinsics
     distortion: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    lens: Lens = Lens.RADTAN
 
     def __post_init__(self) -> None:
-        if len(self.distortion) not in DISTORTION_COUNTS:
+        if len(self.distortion) not in DISTORTION_COUNTS[self.lens]:
             raise ValueError(
-                f"{len(self.distortion)} distortion coefficients; "
-                "right are 4 (k1, k2, p1, p2) or 5 (and k3)"
+                f"{len(self.distortion)} distortion coefficients; right are 4 (k1, k2, p1, p2), "
+                "5 (and k3) or 8 (and k4, k5, k6), or 4 (k1, k2, k3, k4) of an equidistant lens"
             )
         p = self.pinhole
         if not all(math.isfinite(x) for x in (p.cx, p.cy, *self.distortion)):
@@ -62,7 +87,8 @@ class CameraModel:
         Returns:
             (N, 2), x and y where z is 1, in the (turned) optical frame.
         """
-        undistorted = cv2.undistortPoints(
+        undistort = cv2.undistortPoints if self.lens is Lens.RADTAN else cv2.fisheye.undistortPoints
+        undistorted = undistort(
             np.asarray(points_px, np.float64).reshape(-1, 1, 2),
             self.pinhole.matrix,
             np.array(self.distortion),
@@ -70,6 +96,27 @@ class CameraModel:
             criteria=_UNDISTORT_UNTIL,
         )
         return np.asarray(undistorted, np.float64).reshape(-1, 2)
+
+    def maps(self, rotation: Matrix, target: Intrinsics) -> Matrix:
+        """Return where each pixel of a turned, undistorted image lies in the raw image.
+
+        Args:
+            rotation: (3, 3) target from raw optical frame.
+            target: pinhole and size of the undistorted image.
+
+        Returns:
+            (height, width, 2) float32: raw column and row.
+        """
+        make = (
+            cv2.initUndistortRectifyMap
+            if self.lens is Lens.RADTAN
+            else cv2.fisheye.initUndistortRectifyMap
+        )
+        columns, rows = make(
+            *(self.pinhole.matrix, np.array(self.distortion), rotation, target.matrix),
+            *((target.width, target.height), cv2.CV_32FC1),
+        )
+        return np.stack([columns, rows], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +180,11 @@ class RawStereoCalibration:
         """(4, 4) rigid transform, left optical into right optical, m."""
         return inverse_rigid(self.body_from_right) @ self.body_from_left
 
+    @property
+    def baseline_m(self) -> float:
+        """Distance between the eyes."""
+        return float(np.linalg.norm(self.right_from_left[:3, 3]))
+
 
 @dataclass(frozen=True, eq=False)
 class Rectifier:
@@ -165,7 +217,7 @@ class Rectifier:
         rotation = mount[:3, :3] @ self._rotations[0].T
         return StereoCalibration(
             left=Intrinsics(self.width_px, self.height_px, f, f, cx, cy),
-            baseline_m=float(np.linalg.norm(self.raw.right_from_left[:3, 3])),
+            baseline_m=self.raw.baseline_m,
             body_from_left=tuple(float(x) for x in rotation.ravel()),
             left_in_body_m=(float(mount[0, 3]), float(mount[1, 3]), float(mount[2, 3])),
         )
@@ -188,21 +240,22 @@ class Rectifier:
     @cached_property
     def left_map(self) -> Matrix:
         """(height_px, width_px, 2) float32: raw column and row that each rectified pixel shows."""
-        return self._map(self.raw.left, self._rotations[0])
+        return self.raw.left.maps(self._rotations[0], self.calibration.left)
 
     @cached_property
     def right_map(self) -> Matrix:
         """As `left_map`, for the right eye."""
-        return self._map(self.raw.right, self._rotations[1])
+        return self.raw.right.maps(self._rotations[1], self.calibration.left)
 
     @cached_property
     def _rotations(self) -> tuple[Matrix, Matrix]:
         """(3, 3) rectified from raw, of each eye (Bouguet: each eye turns half of the way)."""
         size = (self.raw.left.pinhole.width, self.raw.left.pinhole.height)
         t = self.raw.right_from_left
+        # The rotations hang on the eyes' relation alone, not on their lenses.
         result = cv2.stereoRectify(
-            *(self.raw.left.pinhole.matrix, np.array(self.raw.left.distortion)),
-            *(self.raw.right.pinhole.matrix, np.array(self.raw.right.distortion)),
+            *(self.raw.left.pinhole.matrix, np.zeros(4)),
+            *(self.raw.right.pinhole.matrix, np.zeros(4)),
             *(size, np.ascontiguousarray(t[:3, :3]), np.ascontiguousarray(t[:3, 3:])),
         )
         return np.asarray(result[0], np.float64), np.asarray(result[1], np.float64)
@@ -212,20 +265,11 @@ class Rectifier:
         """Least and greatest (x, y) at unit depth of a rectangle that lies inside both images."""
         eyes = zip((self.raw.left, self.raw.right), self._rotations, strict=True)
         inner = [_inner_rectangle(eye, rotation) for eye, rotation in eyes]
-        least = np.maximum(inner[0][0], inner[1][0])
-        greatest = np.minimum(inner[0][1], inner[1][1])
+        least = np.maximum(np.maximum(inner[0][0], inner[1][0]), -WIDEST_TANGENT)
+        greatest = np.minimum(np.minimum(inner[0][1], inner[1][1]), WIDEST_TANGENT)
         if not (least < greatest).all():
             raise ValueError("the two eyes see no common rectangle; is the calibration right?")
         return least, greatest
-
-    def _map(self, eye: CameraModel, rotation: Matrix) -> Matrix:
-        columns, rows = cv2.initUndistortRectifyMap(
-            *(eye.pinhole.matrix, np.array(eye.distortion), rotation),
-            self.calibration.left.matrix,
-            (self.width_px, self.height_px),
-            cv2.CV_32FC1,
-        )
-        return np.stack([columns, rows], axis=-1)
 
     def _remap(self, image: Image, raw_px: Matrix) -> Image:
         pinhole = self.raw.left.pinhole
@@ -258,6 +302,26 @@ def rectified_size(width_px: int, height_px: int, grid: GridSpec) -> tuple[int, 
     return 4 * n, 3 * n
 
 
+def body_from_unit(unit_from_left: Matrix, down: Matrix | None = None) -> Matrix:
+    """Return the (3, 3) rotation from a sensor unit's own frame to a body (FRD) that is level.
+
+    Args:
+        unit_from_left: (4, 4) where the left eye sits in the unit.
+        down: (3,) unit vector along gravity in the unit when the vehicle is level; by default the
+            axis of the unit that is nearest to the image's down. Forward is the left optical axis
+            projected onto the plane square to it.
+
+    Raises:
+        ValueError: the left eye looks straight up or down.
+    """
+    left_from_unit = unit_from_left[:3, :3].T
+    if down is None:
+        axes = np.concatenate([np.eye(3), -np.eye(3)])
+        down = axes[np.argmax(axes @ unit_from_left[:3, 1])]
+    x, y, z = left_from_unit @ down
+    return BODY_FROM_OPTICAL @ level_from_camera((x, y, z)) @ left_from_unit
+
+
 def rigid(rotation: Matrix, translation_m: Matrix | None = None) -> Matrix:
     """Return the (4, 4) rigid transform of a (3, 3) rotation and a (3,) translation in m."""
     transform = np.eye(4)
@@ -287,6 +351,15 @@ def _inner_rectangle(eye: CameraModel, rotation: Matrix) -> tuple[Matrix, Matrix
     w, h = eye.pinhole.width - 1, eye.pinhole.height - 1
     u = np.linspace(0, w, w // _BORDER_STEP_PX + 2)
     v = np.linspace(0, h, h // _BORDER_STEP_PX + 2)
-    left, right = (eye.rays(np.column_stack([0 * v + x, v]), rotation)[:, 0] for x in (0, w))
-    top, bottom = (eye.rays(np.column_stack([u, 0 * u + y]), rotation)[:, 1] for y in (0, h))
+    left, right = (_side(eye, np.column_stack([0 * v + x, v]), rotation, 0, x) for x in (0, w))
+    top, bottom = (_side(eye, np.column_stack([u, 0 * u + y]), rotation, 1, y) for y in (0, h))
     return np.array([left.max(), top.max()]), np.array([right.min(), bottom.min()])
+
+
+def _side(
+    eye: CameraModel, border_px: Matrix, rotation: Matrix, axis: int, outwards: float
+) -> Matrix:
+    """Return x (axis 0) or y (1) of a border's rays; what lies behind the eye bounds nothing."""
+    along = eye.rays(border_px, rotation)[:, axis]
+    beyond = math.inf if outwards > 0 else -math.inf
+    return np.where(np.abs(along) < _NO_RAY, along, beyond)

@@ -27,15 +27,15 @@ from scipy.spatial.transform import Rotation
 
 from drone.clock import ns_from_s
 from drone.errors import UserError
-from drone.geometry import (
-    BODY_FROM_OPTICAL,
-    GridSpec,
-    Matrix,
-    StereoCalibration,
-    level_from_camera,
-)
+from drone.geometry import GridSpec, Matrix, StereoCalibration
 from drone.messages import Image, StereoFrame
-from drone.onboard.calibration import CameraModel, RawStereoCalibration, Rectifier, rigid
+from drone.onboard.calibration import (
+    CameraModel,
+    RawStereoCalibration,
+    Rectifier,
+    body_from_unit,
+    rigid,
+)
 from drone.onboard.camera import CameraSample
 from drone.onboard.sensor_yaml import SensorCamera, read_camera, read_mount, read_text
 from drone.onboard.track import Track
@@ -120,7 +120,8 @@ def open_euroc(folder: Path, grid: GridSpec | None = None) -> EurocSource:
     start_ns = pairs[0][0].stamp_ns
     track = _read_track(root, start_ns)
     try:
-        body_from_sensors = rigid(_body_from_sensors(cameras[0].mount, track))
+        down = None if track is None else _mean_down(track)
+        body_from_sensors = rigid(body_from_unit(cameras[0].mount, down))
         rectifier = _rectifier(cameras, body_from_sensors, grid)
     except ValueError as error:
         raise UserError(f"{root}: sensor.yaml of cam0 and cam1: {error}") from error
@@ -154,21 +155,6 @@ def _rectifier(
     rectifier = Rectifier.fitting(raw, grid)
     _ = rectifier.calibration  # raises here, not at the first frame
     return rectifier
-
-
-def _body_from_sensors(left_mount: Matrix, track: Track | None) -> Matrix:
-    """Return the (3, 3) rotation from the data set's body frame to FRD (see the module's text).
-
-    Raises:
-        ValueError: the left camera looks straight up or down.
-    """
-    left_from_sensors = left_mount[:3, :3].T
-    down = None if track is None else _mean_down(track)
-    if down is None:
-        axes = np.concatenate([np.eye(3), -np.eye(3)])
-        down = axes[np.argmax(axes @ left_mount[:3, 1])]
-    x, y, z = left_from_sensors @ down
-    return BODY_FROM_OPTICAL @ level_from_camera((x, y, z)) @ left_from_sensors
 
 
 def _mean_down(track: Track) -> Matrix | None:
