@@ -13,6 +13,7 @@ from drone.config import (
     load,
     loads,
 )
+from drone.config.faults import PARAMETERS
 from drone.errors import UserError
 
 LAUNCHES = sorted(launch_folder().glob("*.toml"))
@@ -82,6 +83,23 @@ def test_any_configuration_survives_toml(seed, duration_s, max_fpr, starts, rate
             },
         }
     )
+    assert loads(config.to_toml(), "again") == config
+
+
+def test_a_fault_is_written_with_its_own_parameters_only():
+    fault = FaultConfig(kind="covered", start_s=1.0)
+    assert fault.model_dump() == {
+        **{"kind": "covered", "eye": "right", "start_s": 1.0, "end_s": None},
+        **{"share": 0.5, "level": 10.0},
+    }
+    assert FaultConfig.model_validate(fault.model_dump()) == fault
+
+
+@pytest.mark.parametrize("kind", sorted(PARAMETERS))
+def test_every_kind_of_fault_survives_toml(kind):
+    turned = {"yaw_deg": 1.0} if kind == "miscalibrated" else {}
+    fault = {"kind": kind, "start_s": 1.0, **turned}
+    config = Config.model_validate({"sim": {"faults": [fault]}})
     assert loads(config.to_toml(), "again") == config
 
 
@@ -158,7 +176,24 @@ def test_the_corridor_is_the_hull_and_its_margin():
             "sim.faults.0: end_s = 5 must be later than start_s",
         ),
         ('[[sim.faults]]\nkind = "black"\n', "sim.faults.0.start_s"),
-        ('[[sim.faults]]\nkind = "dim"\nstart_s = 1\n', "'black', 'white', 'frozen' or 'dropped'"),
+        ('[[sim.faults]]\nkind = "dim"\nstart_s = 1\n', "'link_delay' or 'gust'"),
+        (
+            '[[sim.faults]]\nkind = "black"\nstart_s = 1\nsigma_px = 2\n',
+            "kind 'black' takes no 'sigma_px'; it takes eye, start_s, end_s",
+        ),
+        (
+            '[[sim.faults]]\nkind = "gust"\nstart_s = 1\neye = "left"\n',
+            "kind 'gust' takes no 'eye'; it takes wind_mps, toward_deg, start_s, end_s",
+        ),
+        (
+            '[[sim.faults]]\nkind = "swapped"\nstart_s = 1\neye = "left"\n',
+            "kind 'swapped' takes no 'eye'",
+        ),
+        (
+            '[[sim.faults]]\nkind = "miscalibrated"\nstart_s = 1\n',
+            "needs roll_deg, pitch_deg or yaw_deg other than 0",
+        ),
+        ('[[sim.faults]]\nkind = "dropped"\nstart_s = 1\nprobability = 1.5\n', "probability = 1.5"),
         ("[sim.camera]\nwidth_px = 130\n", "sim.camera.width_px x height_px (130 x 96)"),
     ],
 )

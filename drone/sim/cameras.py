@@ -40,11 +40,13 @@ class StereoCapture(NamedTuple):
         left: (H, W) uint8.
         right: (H, W) uint8.
         inverse_depth: (H, W) float32, 1/m along the left optical axis, without noise.
+        light: what fell on the left and on the right sensor: the images without noise.
     """
 
     left: Image
     right: Image
     inverse_depth: NDArray[np.float32]
+    light: tuple[Image, Image]
 
 
 def calibration_of(config: CameraConfig) -> StereoCalibration:
@@ -135,20 +137,37 @@ class StereoCamera:
         """
         views = self._views(position_m, attitude)
         (left, z_buffer), (right, _) = (self._look(view) for view in views)
-        return StereoCapture(left, right, inverse_depth(z_buffer))
+        images = (self._noise.add_to(left), self._noise.add_to(right))
+        return StereoCapture(*images, inverse_depth(z_buffer), (left, right))
+
+    def look(
+        self, eye: int, position_m: Vector3, attitude: Quaternion, turn: Matrix | None
+    ) -> Image:
+        """Return what one eye sees without noise, (H, W) uint8.
+
+        Args:
+            eye: 0 left, 1 right.
+            position_m: of the body, world.
+            attitude: world from body.
+            turn: (3, 3) from the eye, knocked out of place, to where it should be; None: in place.
+        """
+        return self._look(self._views(position_m, attitude, turn)[eye])[0]
 
     def render_bare_pair(self, position_m: Vector3, attitude: Quaternion) -> None:
         """Draw both eyes and make nothing of them: the floor of `capture`."""
         for view in self._views(position_m, attitude):
             self._render(view)
 
-    def _views(self, position_m: Vector3, attitude: Quaternion) -> list[list[float]]:
-        """Return the view matrices of the left and the right eye."""
+    def _views(
+        self, position_m: Vector3, attitude: Quaternion, turn: Matrix | None = None
+    ) -> list[list[float]]:
+        """Return the view matrices of the left and the right eye, each turned in its place."""
         world_from_body = rotation_from_quaternion(attitude)
         world_from_optical = world_from_body @ self.calibration.rotation
         left = np.array(position_m) + world_from_body @ np.array(self.calibration.left_in_body_m)
         right = left + self.calibration.baseline_m * world_from_optical[:, 0]
-        return [view_matrix(world_from_optical, eye_m) for eye_m in (left, right)]
+        turned = world_from_optical if turn is None else world_from_optical @ turn
+        return [view_matrix(turned, eye_m) for eye_m in (left, right)]
 
     def _render(self, view: list[float]) -> Picture:
         camera = self.calibration.left
@@ -157,4 +176,4 @@ class StereoCamera:
     def _look(self, view: list[float]) -> tuple[Image, NDArray[np.float32]]:
         picture = self._render(view)
         grey = np.asarray(cv2.cvtColor(picture.rgba, cv2.COLOR_RGBA2GRAY), np.uint8)
-        return self._noise.add_to(grey), picture.z_buffer
+        return grey, picture.z_buffer

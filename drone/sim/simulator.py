@@ -8,7 +8,7 @@ bit for bit.
  command ─► Quadrotor (240 Hz) ─► contact? ─► put back at a free pose, event
                  │ pose at camera.rate_hz
                  ▼
-           StereoCamera ─► clean frame ─► faults ─► frame
+           StereoCamera ─► light ─► clean frame ─► faults ─► frame
                  └─► true inverse depth ─► Truth
 ```
 """
@@ -16,7 +16,7 @@ bit for bit.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
@@ -26,9 +26,19 @@ from drone.clock import NS_PER_S
 from drone.config import FaultConfig, SimConfig
 from drone.errors import WorkFailedError
 from drone.geometry import DistanceMeter, StereoCalibration, grid_from_dense
-from drone.messages import FlightEvent, StereoFrame, Truth, VehicleState, VelocityCommand
+from drone.messages import (
+    FlightEvent,
+    Image,
+    StereoFrame,
+    Truth,
+    Vector3,
+    VehicleState,
+    VelocityCommand,
+)
 from drone.sim import faults
-from drone.sim.cameras import StereoCamera, calibration_of
+from drone.sim.cameras import SensorNoise, StereoCamera, calibration_of
+from drone.sim.imagefaults import ImageFaults
+from drone.sim.lightfaults import EYES, LightFaults
 from drone.sim.room import Room, room_from_seed
 from drone.sim.vehicle import Kinematics, Quadrotor
 from drone.sim.world import World
@@ -36,8 +46,8 @@ from drone.sim.world import World
 _LANDING_MPS = 0.02
 """A command that sinks at least so fast means to land once the floor is reached."""
 _RESTING_MPS = 0.05
-_NOISE, _START, _RESPAWN = 2, 3, 4
-"""Random streams; the room's is 1."""
+_NOISE, _START, _RESPAWN, _FAULT_NOISE = 2, 3, 4, 6
+"""Random streams; the room's is 1, those of faults begin with 5."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +58,7 @@ class SimOutput:
         frame: what arrives after faults; None between frames and where the pair is dropped.
         clean: the same before faults, for scoring only.
         true_inverse_depth: (H, W) float32, 1/m, left eye; None between frames.
-        vehicle: every tick; the true motion in the room, NED.
+        vehicle: every tick; the true motion in the room, NED, after faults.
         truth: with every clean frame; `stereo_obstacle_m` is NaN, for the flight to fill in.
         events: `collision`, `fault`, `landed`.
     """
@@ -114,11 +124,13 @@ class RoomSimulator:
             ValueError: the command is not finite.
             WorkFailedError: physics diverged.
         """
-        command = _checked(command)
         self._tick += 1
+        command = self._link.send(self._stamp_ns, _checked(command))
         events: list[FlightEvent] = []
-        for _ in range(self._substeps):
-            self._advance(command, events)
+        wind = faults.wind_mps(faults.active(self._config.faults, self._stamp_ns))
+        for substep in range(1, self._substeps + 1):
+            self._advance(command, wind, events)
+            self._remember_pose(self._tick - 1 + substep / self._substeps)
         return self._sense(events)
 
     def render_bare_pair(self) -> None:
@@ -149,20 +161,37 @@ class RoomSimulator:
         self._vehicle.put(self.room.free_pose(start), self._config.height_m)
         self._tick = self._frames = self._collisions = self._events = 0
         self._in_contact = self._landed = False
-        self._delivered = faults.Delivered()
+        self._start_faults()
+
+    def _start_faults(self) -> None:
+        schedule = self._config.faults
         self._faulty: tuple[FaultConfig, ...] = ()
+        self._light_faults = LightFaults(schedule, self._seed)
+        self._image_faults = ImageFaults(schedule, self._seed)
+        self._link = faults.Link(schedule)
+        self._poses = faults.History[Kinematics](self._light_faults.longest_early_s)
+        lit = self._light_faults.any
+        rng = np.random.default_rng([self._seed, _FAULT_NOISE])
+        self._fault_noise = SensorNoise(self._config.camera.noise_levels if lit else 0.0, rng)
+        self._remember_pose(0)
 
     @property
     def _stamp_ns(self) -> int:
         return round(self._tick * NS_PER_S / self._tick_hz)
 
-    def _advance(self, command: VelocityCommand, events: list[FlightEvent]) -> None:
+    def _remember_pose(self, tick: float) -> None:
+        """Keep where the vehicle is, for eyes that are exposed early."""
+        if self._light_faults.longest_early_s:
+            stamp_ns = round(tick * NS_PER_S / self._tick_hz)
+            self._poses.add(stamp_ns, self._vehicle.kinematics())
+
+    def _advance(self, command: VelocityCommand, wind: Vector3, events: list[FlightEvent]) -> None:
         """One physics step, and what contact means."""
         sinking = command.down_mps >= _LANDING_MPS
         if not self._vehicle.motors_on and command.down_mps <= -_LANDING_MPS:
             self._landed = False
             self._vehicle.start_motors()
-        touch = self._vehicle.step(command)
+        touch = self._vehicle.step(command, wind)
         if touch.floor and sinking:
             self._vehicle.stop_motors()
         on_the_ground = not self._vehicle.motors_on or command.down_mps <= -_LANDING_MPS
@@ -193,6 +222,7 @@ class RoomSimulator:
             rates_radps=motion.rates_radps,
             landed=self._landed,
         )
+        vehicle = faults.vehicle_state(self._faulty, vehicle)
         if self._tick % self._ticks_per_frame:
             return SimOutput(None, None, None, vehicle, None, tuple(events))
         return self._look(motion, vehicle, events)
@@ -203,11 +233,35 @@ class RoomSimulator:
         """Take a picture and measure the truth."""
         shot = self._camera.capture(motion.position_m, motion.attitude)
         clean = StereoFrame(self._frames, self._stamp_ns, True, shot.left, shot.right)
-        self._delivered, frame = faults.apply(self._config.faults, self._delivered, clean)
+        frame = self._image_faults.apply(self._disturb(clean, shot.light, motion))
         truth = self._truth(motion, shot.inverse_depth)
         self._frames += 1
         self._in_contact = False
         return SimOutput(frame, clean, shot.inverse_depth, vehicle, truth, tuple(events))
+
+    def _disturb(
+        self, clean: StereoFrame, light: tuple[Image, Image], motion: Kinematics
+    ) -> StereoFrame:
+        """Return the frame with what faults of the light make of each eye."""
+        left, right = (self._disturbed(eye, clean.stamp_ns, light[eye], motion) for eye in (0, 1))
+        return replace(
+            clean,
+            left=clean.left if left is None else left,
+            right=clean.right if right is None else right,
+        )
+
+    def _disturbed(self, eye: int, stamp_ns: int, light: Image, motion: Kinematics) -> Image | None:
+        """Return the image of one eye under faults of the light; None where there are none."""
+        disturbance = self._light_faults.at(EYES[eye], stamp_ns)
+        if disturbance is None:
+            return None
+        if disturbance.moves:
+            then = (
+                self._poses.at(stamp_ns - disturbance.early_ns) if disturbance.early_ns else motion
+            )
+            light = self._camera.look(eye, then.position_m, then.attitude, disturbance.turn)
+        light = self._light_faults.through_lens(EYES[eye], light, disturbance)
+        return self._fault_noise.add_to(light)
 
     def _truth(self, motion: Kinematics, inverse_depth: NDArray[np.float32]) -> Truth:
         cells = grid_from_dense(inverse_depth, self._meter.grid)
@@ -237,7 +291,7 @@ class RoomSimulator:
         self._faulty = now
         changes = [(f, "begins") for f in now if f not in before]
         changes += [(f, "ends") for f in before if f not in now]
-        return [self._event("fault", f"{f.kind} {f.eye} {what}", motion) for f, what in changes]
+        return [self._event("fault", f"{f.kind} {f.where} {what}", motion) for f, what in changes]
 
     def _event(self, kind: str, detail: str, motion: Kinematics) -> FlightEvent:
         self._events += 1

@@ -109,15 +109,20 @@ class Quadrotor:
         self._thrusts = [self._hover_n] * 4
         self.motors_on = True
 
-    def step(self, command: VelocityCommand) -> Touch:
-        """Advance physics by one step and return what the hull touched."""
+    def step(self, command: VelocityCommand, wind_mps: Vector3 = (0.0, 0.0, 0.0)) -> Touch:
+        """Advance physics by one step and return what the hull touched.
+
+        Args:
+            command: what the autopilot shall do.
+            wind_mps: how the air moves, NED.
+        """
         motion = self.kinematics()
         rows = _rotation(motion.attitude)
         if self.motors_on:
             wanted = self._autopilot.update(_motion(motion, rows), command, self._dt_s)
             for k in range(4):
                 self._thrusts[k] += self._lag_share * (wanted[k] - self._thrusts[k])
-            self._push(motion, rows)
+            self._push(motion, rows, wind_mps)
         pybullet.stepSimulation(physicsClientId=self._client)
         return self._touched()
 
@@ -148,7 +153,9 @@ class Quadrotor:
         )
         return Kinematics(position, velocity, attitude, rates)
 
-    def _push(self, motion: Kinematics, rows: tuple[Vector3, Vector3, Vector3]) -> None:
+    def _push(
+        self, motion: Kinematics, rows: tuple[Vector3, Vector3, Vector3], wind_mps: Vector3
+    ) -> None:
         """Apply thrust, drag and torques, turned into the world by ourselves."""
         front_left, front_right, rear_right, rear_left = self._thrusts
         lift = front_left + front_right + rear_right + rear_left
@@ -157,10 +164,11 @@ class Quadrotor:
         tz = YAW_MOMENT_M * (front_right + rear_left - front_left - rear_right)
         (a, b, c), (d, e, f), (g, h, i) = rows
         vx, vy, vz = motion.velocity_mps
+        north, east, down = wind_mps
         force = (
-            -c * lift - self._drag * vx,
-            -f * lift - self._drag * vy,
-            -i * lift - self._drag * vz,
+            -c * lift - self._drag * (vx - north),
+            -f * lift - self._drag * (vy - east),
+            -i * lift - self._drag * (vz - down),
         )
         torque = (a * tx + b * ty + c * tz, d * tx + e * ty + f * tz, g * tx + h * ty + i * tz)
         world = pybullet.WORLD_FRAME
