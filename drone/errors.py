@@ -19,3 +19,7 @@ class WorkFailedError(DroneError):
     """The request was right, yet the work could not be done (disk full, simulation diverged)."""
 
     exit_code = 1
+
+
+class DivergedError(WorkFailedError):
+    """The simulation left the numbers that make sense: it has nothing to show any more."""

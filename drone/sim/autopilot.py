@@ -3,7 +3,12 @@
 In: the vehicle's motion and a `VelocityCommand`. Out: thrust of each motor, N. A cascade, as in
 common autopilots: velocity (PI, limited tilt) -> tilt (P) -> body rates (P; the second derivative
 of tilt makes it the D of a PD) -> mixer. Height and heading are integrated from the command and
-held. Plain floats: this runs 240 times per simulated second.
+held.
+
+`steer` is the slow half, from motion and command to a `Setpoint`; `hold` the fast one, from there
+to thrusts. Parrot's own cascade is built likewise: attitude at 200 Hz, velocity at the 60 Hz of the
+camera that looks down (Bristeau et al. 2011, "The Navigation and Control technology inside the
+AR.Drone micro UAV", IFAC). Plain floats: `hold` runs 240 times per simulated second.
 
 Frames: world NED, body FRD, heading frame (forward, right: the body's yaw, level).
 
@@ -21,8 +26,6 @@ from drone.config import VehicleConfig
 from drone.messages import Vector3, VelocityCommand
 
 GRAVITY_MPS2 = 9.81
-YAW_MOMENT_M = 0.02
-"""Torque over thrust of one rotor, m: assumed, a tenth of a 20 cm propeller's diameter."""
 
 Thrusts = tuple[float, float, float, float]
 
@@ -46,7 +49,7 @@ class Gains:
 
 
 class Motion(NamedTuple):
-    """How the vehicle moves.
+    """How the vehicle moves, as the slow half knows it.
 
     Attributes:
         down_m: height below the room's origin (NED z).
@@ -54,7 +57,6 @@ class Motion(NamedTuple):
         roll_rad: aerospace sequence yaw, pitch, roll.
         pitch_rad: the same.
         yaw_rad: the same.
-        rates_radps: body.
     """
 
     down_m: float
@@ -62,7 +64,15 @@ class Motion(NamedTuple):
     roll_rad: float
     pitch_rad: float
     yaw_rad: float
-    rates_radps: Vector3
+
+
+class Setpoint(NamedTuple):
+    """What the fast half holds: total thrust, tilt, yaw rate."""
+
+    lift_n: float
+    roll_rad: float
+    pitch_rad: float
+    yaw_rate_radps: float
 
 
 class Autopilot:
@@ -73,10 +83,16 @@ class Autopilot:
 
     def __init__(self, config: VehicleConfig, gains: Gains | None = None) -> None:
         self._config = config
-        self._gains = gains or Gains()
+        self._gains = g = gains or Gains()
         self._weight_n = config.mass_kg * GRAVITY_MPS2
         self._motor_max_n = config.max_thrust_ratio * self._weight_n / 4
         self._max_accel_mps2 = GRAVITY_MPS2 * math.tan(math.radians(config.max_tilt_deg))
+        ixx, iyy, izz = config.inertia_kgm2
+        # Torque per motor thrust: the lever of a motor on the diagonal, all four taking part.
+        lever_m = 4 * config.arm_m * math.sqrt(0.5)
+        self._roll_gain = ixx * g.rate_per_s / lever_m
+        self._pitch_gain = iyy * g.rate_per_s / lever_m
+        self._yaw_gain = izz * g.yaw_rate_per_s / (4 * config.yaw_moment_m)
         self.reset(0.0, 0.0)
 
     def reset(self, down_m: float, yaw_rad: float) -> None:
@@ -85,20 +101,40 @@ class Autopilot:
         self._yaw_rad = yaw_rad
         self._integral = (0.0, 0.0)
 
-    def update(self, motion: Motion, command: VelocityCommand, dt_s: float) -> Thrusts:
-        """Return the thrust wanted from each motor, N, within what a motor gives."""
+    def steer(self, motion: Motion, command: VelocityCommand, dt_s: float) -> Setpoint:
+        """Return what to hold for the next `dt_s`."""
         forward, right = self._acceleration(motion, command, dt_s)
-        lift = self._lift(motion, command.down_mps, dt_s)
-        roll = math.atan2(right, GRAVITY_MPS2)
-        pitch = math.atan2(-forward, GRAVITY_MPS2)
-        torques = self._torques(motion, roll, pitch, self._yaw_rate(motion, command, dt_s))
-        return self._mix(lift, torques)
+        return Setpoint(
+            self._lift(motion, command.down_mps, dt_s),
+            math.atan2(right, GRAVITY_MPS2),
+            math.atan2(-forward, GRAVITY_MPS2),
+            self._yaw_rate(motion, command, dt_s),
+        )
+
+    def hold(self, setpoint: Setpoint, down_row: Vector3, rates_radps: Vector3) -> Thrusts:
+        """Return the thrust wanted from each motor, N, within what a motor gives.
+
+        Args:
+            setpoint: from `steer`.
+            down_row: the world's down in the body, the last row of world from body.
+            rates_radps: body.
+        """
+        lift, roll, pitch, yaw_rate = setpoint
+        x, y, z = down_row
+        p, q, r = rates_radps
+        tilt = self._gains.tilt_per_s
+        x = max(-1.0, min(1.0, x))
+        # A level turn has the body rates `down_row * yaw_rate`; without them the nose lags in
+        # banked turns. Small tilts: Euler rates are body rates.
+        roll_n = self._roll_gain * (tilt * (roll - math.atan2(y, z)) + x * yaw_rate - p)
+        pitch_n = self._pitch_gain * (tilt * (pitch + math.asin(x)) + y * yaw_rate - q)
+        return self._mix(0.25 * lift, roll_n, pitch_n, self._yaw_gain * (yaw_rate - r))
 
     def _acceleration(
         self, motion: Motion, command: VelocityCommand, dt_s: float
     ) -> tuple[float, float]:
         """Velocity loop: wanted acceleration forward and right, m/s^2, within the tilt limit."""
-        g = self._gains
+        g, drag, turn = self._gains, self._config.drag_per_s, command.yaw_rate_radps
         c, s = math.cos(motion.yaw_rad), math.sin(motion.yaw_rad)
         north, east, _ = motion.velocity_mps
         error_forward = command.forward_mps - (c * north + s * east)
@@ -107,6 +143,9 @@ class Autopilot:
         integral_n, integral_e = self._integral
         forward = g.velocity_per_s * error_forward + c * integral_n + s * integral_e
         right = g.velocity_per_s * error_right + c * integral_e - s * integral_n
+        # What flying on like this takes, known beforehand: against the air, and into the turn.
+        forward += drag * command.forward_mps - turn * command.right_mps
+        right += drag * command.right_mps + turn * command.forward_mps
         size = math.hypot(forward, right)
         if size > self._max_accel_mps2:
             scale = self._max_accel_mps2 / size
@@ -139,29 +178,21 @@ class Autopilot:
         self._yaw_rad = motion.yaw_rad + ahead
         return command.yaw_rate_radps + g.heading_per_s * ahead
 
-    def _torques(self, motion: Motion, roll: float, pitch: float, yaw_rate: float) -> Vector3:
-        """Tilt and rate loops: body torques, N m. Small tilts: Euler rates are body rates."""
-        g = self._gains
-        p, q, r = motion.rates_radps
-        ixx, iyy, izz = self._config.inertia_kgm2
-        # A level turn has these body rates; without them the nose lags in banked turns.
-        level_q = math.sin(motion.roll_rad) * math.cos(motion.pitch_rad) * yaw_rate
-        level_p = -math.sin(motion.pitch_rad) * yaw_rate
-        return (
-            ixx * g.rate_per_s * (g.tilt_per_s * (roll - motion.roll_rad) + level_p - p),
-            iyy * g.rate_per_s * (g.tilt_per_s * (pitch - motion.pitch_rad) + level_q - q),
-            izz * g.yaw_rate_per_s * (yaw_rate - r),
-        )
-
-    def _mix(self, lift: float, torques: Vector3) -> Thrusts:
-        """Share lift and torques among the motors, each within 0 and its most."""
-        arm = 4 * self._config.arm_m * math.sqrt(0.5)
-        share, roll, pitch = lift / 4, torques[0] / arm, torques[1] / arm
-        yaw = torques[2] / (4 * YAW_MOMENT_M)
+    def _mix(self, share: float, roll: float, pitch: float, yaw: float) -> Thrusts:
+        """Share out among the motors, N each, within 0 and a motor's most."""
         most = self._motor_max_n
+        front_left, front_right = share + roll + pitch - yaw, share - roll + pitch + yaw
+        rear_right, rear_left = share - roll - pitch - yaw, share + roll - pitch + yaw
+        if (
+            0.0 <= front_left <= most
+            and 0.0 <= front_right <= most
+            and 0.0 <= rear_right <= most
+            and 0.0 <= rear_left <= most
+        ):
+            return front_left, front_right, rear_right, rear_left
         return (
-            min(max(share + roll + pitch - yaw, 0.0), most),
-            min(max(share - roll + pitch + yaw, 0.0), most),
-            min(max(share - roll - pitch - yaw, 0.0), most),
-            min(max(share + roll - pitch + yaw, 0.0), most),
+            min(max(front_left, 0.0), most),
+            min(max(front_right, 0.0), most),
+            min(max(rear_right, 0.0), most),
+            min(max(rear_left, 0.0), most),
         )

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from drone.clock import NS_PER_S
 from drone.config import FaultConfig, SimConfig
-from drone.errors import WorkFailedError
+from drone.errors import DivergedError
 from drone.geometry import DistanceMeter, StereoCalibration, grid_from_dense
 from drone.messages import (
     FlightEvent,
@@ -122,15 +122,15 @@ class RoomSimulator:
 
         Raises:
             ValueError: the command is not finite.
-            WorkFailedError: physics diverged.
+            DivergedError: physics makes no sense any more.
         """
         self._tick += 1
         command = self._link.send(self._stamp_ns, _checked(command))
         events: list[FlightEvent] = []
-        wind = faults.wind_mps(faults.active(self._config.faults, self._stamp_ns))
-        for substep in range(1, self._substeps + 1):
-            self._advance(command, wind, events)
-            self._remember_pose(self._tick - 1 + substep / self._substeps)
+        try:
+            self._fly(command, events)
+        except DivergedError as error:
+            raise DivergedError(f"{self._stamp_ns / NS_PER_S:.2f} s: {error}") from error
         return self._sense(events)
 
     def render_bare_pair(self) -> None:
@@ -185,6 +185,13 @@ class RoomSimulator:
             stamp_ns = round(tick * NS_PER_S / self._tick_hz)
             self._poses.add(stamp_ns, self._vehicle.kinematics())
 
+    def _fly(self, command: VelocityCommand, events: list[FlightEvent]) -> None:
+        """All physics steps of one tick."""
+        wind = faults.wind_mps(faults.active(self._config.faults, self._stamp_ns))
+        for substep in range(1, self._substeps + 1):
+            self._advance(command, wind, events)
+            self._remember_pose(self._tick - 1 + substep / self._substeps)
+
     def _advance(self, command: VelocityCommand, wind: Vector3, events: list[FlightEvent]) -> None:
         """One physics step, and what contact means."""
         sinking = command.down_mps >= _LANDING_MPS
@@ -210,7 +217,7 @@ class RoomSimulator:
     def _sense(self, events: list[FlightEvent]) -> SimOutput:
         motion = self._vehicle.kinematics()
         if not motion.finite:
-            raise WorkFailedError(f"physics diverged at {self._stamp_ns / NS_PER_S:.2f} s")
+            raise DivergedError(f"physics diverged at {self._stamp_ns / NS_PER_S:.2f} s")
         events += self._landing(motion) + self._fault_changes(motion)
         vehicle = VehicleState(
             seq=self._tick,

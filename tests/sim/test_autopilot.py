@@ -7,13 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drone.config import VehicleConfig
-from drone.messages import VelocityCommand
+from drone.geometry import quaternion_from_euler
+from drone.messages import Vector3, VelocityCommand
 from drone.sim.autopilot import Autopilot, Motion
+from drone.sim.rigidbody import rotation
 
 pytestmark = pytest.mark.unit
 CONFIG = VehicleConfig()
 HOVER_N = CONFIG.mass_kg * 9.81 / 4
-AT_REST = Motion(-1.1, (0.0, 0.0, 0.0), 0.0, 0.0, 0.0, (0.0, 0.0, 0.0))
+AT_REST = Motion(-1.1, (0.0, 0.0, 0.0), 0.0, 0.0, 0.0)
+STILL = (0.0, 0.0, 0.0)
 
 
 def command(
@@ -22,11 +25,14 @@ def command(
     return VelocityCommand(0, 0, True, forward, right, down, yaw)
 
 
-def thrusts(wanted: VelocityCommand, motion: Motion = AT_REST) -> tuple[float, ...]:
+def thrusts(
+    wanted: VelocityCommand, motion: Motion = AT_REST, rates: Vector3 = STILL
+) -> tuple[float, ...]:
     """Front left, front right, rear right, rear left, N."""
     autopilot = Autopilot(CONFIG)
     autopilot.reset(motion.down_m, motion.yaw_rad)
-    return autopilot.update(motion, wanted, 1 / 240)
+    attitude = quaternion_from_euler(motion.roll_rad, motion.pitch_rad, motion.yaw_rad)
+    return autopilot.hold(autopilot.steer(motion, wanted, 1 / 60), rotation(attitude)[2], rates)
 
 
 def test_at_rest_every_motor_carries_a_quarter() -> None:
@@ -59,7 +65,7 @@ def test_the_held_height_and_heading_never_run_away() -> None:
     autopilot.reset(-1.1, 3.1)
     stuck = AT_REST._replace(yaw_rad=3.1)
     for _ in range(2400):
-        autopilot.update(stuck, command(down=1.0, yaw=2.0), 1 / 240)
+        autopilot.steer(stuck, command(down=1.0, yaw=2.0), 1 / 240)
     assert autopilot._down_m == pytest.approx(-1.1 + 0.25)
     assert autopilot._yaw_rad == pytest.approx(3.1 + 0.35)
 
@@ -69,11 +75,12 @@ VECTORS = st.tuples(NUMBERS, NUMBERS, NUMBERS)
 
 
 @given(
-    motion=st.builds(Motion, NUMBERS, VECTORS, NUMBERS, NUMBERS, NUMBERS, VECTORS),
+    motion=st.builds(Motion, NUMBERS, VECTORS, NUMBERS, NUMBERS, NUMBERS),
+    rates=VECTORS,
     wanted=st.builds(command, NUMBERS, NUMBERS, NUMBERS, NUMBERS),
 )
 def test_thrust_is_always_finite_and_within_what_a_motor_gives(
-    motion: Motion, wanted: VelocityCommand
+    motion: Motion, rates: Vector3, wanted: VelocityCommand
 ) -> None:
-    for thrust in thrusts(wanted, motion):
+    for thrust in thrusts(wanted, motion, rates):
         assert 0.0 <= thrust <= CONFIG.max_thrust_ratio * HOVER_N + 1e-9

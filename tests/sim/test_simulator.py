@@ -4,11 +4,10 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import pybullet
 import pytest
 
-from drone.config import CameraConfig, FaultConfig, RoomConfig, SimConfig
-from drone.errors import UserError, WorkFailedError
+from drone.config import CameraConfig, FaultConfig, RoomConfig, SimConfig, VehicleConfig
+from drone.errors import DivergedError, UserError
 from drone.geometry import DistanceMeter, Intrinsics
 from drone.messages import VelocityCommand
 from drone.sim.cameras import calibration_of
@@ -218,10 +217,17 @@ def test_a_valid_command_that_is_not_finite_is_refused(sim: RoomSimulator) -> No
 
 def test_diverging_physics_is_an_error(sim: RoomSimulator) -> None:
     sim.reset()
-    world, body = sim._world.client, sim._vehicle._body
-    pybullet.resetBaseVelocity(body, (math.nan, 0, 0), (0, 0, 0), physicsClientId=world)
-    with pytest.raises(WorkFailedError, match="diverged"):
+    sim._vehicle.set_motion(sim._vehicle.kinematics()._replace(velocity_mps=(math.nan, 0.0, 0.0)))
+    with pytest.raises(DivergedError, match=r"0\.05 s: physics diverged"):
         sim.step(command())
+
+
+def test_a_drag_beyond_the_physics_rate_diverges_with_an_error_and_no_image() -> None:
+    stiff = VehicleConfig(drag_per_s=2000.0)
+    with simulator(10, SimConfig(camera=SMALL, vehicle=stiff)) as sim:
+        sim.reset()
+        with pytest.raises(DivergedError, match="diverged"):
+            fly(sim, command(0.5), 5.0)
 
 
 def test_wrong_use_is_refused() -> None:

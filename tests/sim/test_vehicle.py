@@ -137,7 +137,7 @@ def test_body_rates_are_the_derivative_of_attitude(vehicle: Quadrotor) -> None:
 
 def test_world_torques_act_in_the_world(world: World, vehicle: Quadrotor) -> None:
     """PyBullet's frame flags have been wrong before: a torque about z on a rolled body."""
-    body, client = vehicle._body, world.client
+    body, client = vehicle._hull.body, world.client
     half = math.pi / 4
     start = ((0, 0, -1), (math.sin(half), 0, 0, math.cos(half)))
     pybullet.resetBasePositionAndOrientation(body, *start, physicsClientId=client)
