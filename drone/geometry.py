@@ -85,7 +85,8 @@ def euler_from_quaternion(q: Quaternion) -> Vector3:
     """Return (roll, pitch, yaw) in rad, of the aerospace sequence yaw, pitch, roll."""
     w, x, y, z = q
     roll = math.atan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y))
-    pitch = math.asin(max(-1.0, min(1.0, 2 * (w * y - z * x))))
+    # In this order NaN passes both, and stays unknown.
+    pitch = math.asin(max(min(2 * (w * y - z * x), 1.0), -1.0))
     yaw = math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
     return roll, pitch, yaw
 

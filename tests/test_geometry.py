@@ -85,6 +85,10 @@ def test_straight_up_and_down_have_euler_angles(pitch):
     assert euler_from_quaternion(quaternion_from_euler(0.0, pitch, 0.0))[1] == pytest.approx(pitch)
 
 
+def test_euler_angles_of_an_unknown_attitude_are_unknown():
+    assert all(map(math.isnan, euler_from_quaternion((math.nan,) * 4)))
+
+
 @given(st.floats(-1e6, 1e6))
 def test_wrapped_angles_point_the_same_way(angle):
     wrapped = wrap_angle(angle)

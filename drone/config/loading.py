@@ -92,14 +92,15 @@ def _validate(tree: Mapping[str, Any], where: str) -> Config:
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise UserError(f"{where}: {_explain(error)}") from error
+        raise UserError(f"{where}: {explain(error)}") from error
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError, root: type[BaseModel] = Config) -> str:
+    """Return in one line what is wrong with the values of a section, `root`."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        message = f"unknown key {key!r}{_near_keys(first['loc'])}"
+        message = f"unknown key {key!r}{_near_keys(first['loc'], root)}"
     elif first["type"] == "value_error":
         message = f"{key + ': ' if key else ''}{first['ctx']['error']}"
     else:
@@ -108,8 +109,8 @@ def _explain(error: ValidationError) -> str:
     return message + (f" (and {more} more)" if more else "")
 
 
-def _near_keys(loc: tuple[int | str, ...]) -> str:
-    section: type[BaseModel] | None = Config
+def _near_keys(loc: tuple[int | str, ...], root: type[BaseModel]) -> str:
+    section: type[BaseModel] | None = root
     for part in loc[:-1]:
         if section is None or isinstance(part, int):
             continue

@@ -75,28 +75,39 @@ class RoomSimulator:
     """One drone in one room."""
 
     def __init__(
-        self, config: SimConfig, meter: DistanceMeter, *, seed: int, tick_hz: float
+        self,
+        config: SimConfig,
+        meter: DistanceMeter | None,
+        *,
+        seed: int,
+        tick_hz: float,
+        put_back: bool = True,
     ) -> None:
         """Build the room and the drone; `reset` starts the flight.
 
         Args:
             config: the simulator's.
-            meter: measures the true obstacle distance, for this camera.
+            meter: measures the true obstacle distance, for this camera; None: NaN, and its cost
+                is saved.
             seed: names the room and all that is random.
             tick_hz: rate of `step`; divides `physics_hz`, is a multiple of `camera.rate_hz`.
+            put_back: a collision puts the drone back at a free pose; else the world stands still
+                from then on, as at the moment of contact.
 
         Raises:
             UserError: the obstacles do not fit into the room.
             WorkFailedError: PyBullet does not start.
             ValueError: rates that do not divide, or a meter for another camera.
         """
-        if meter.camera != calibration_of(config.camera).left:
+        if meter is not None and meter.camera != calibration_of(config.camera).left:
             raise ValueError(f"the meter is for another camera: {meter.camera}")
         self.room: Room = room_from_seed(config.room, seed)
         self._config = config
         self._meter = meter
         self._seed = seed
         self._tick_hz = tick_hz
+        self._put_back = put_back
+        self._flight = 0
         self._substeps = _whole(config.physics_hz / tick_hz, "physics_hz / tick_hz")
         self._ticks_per_frame = _whole(tick_hz / config.camera.rate_hz, "tick_hz / camera.rate_hz")
         self._world = World(self.room)
@@ -112,8 +123,18 @@ class RoomSimulator:
         """Of the stereo pair."""
         return self._camera.calibration
 
-    def reset(self) -> SimOutput:
-        """Start the flight (again): hovering at the start pose, stamp 0, first frame taken."""
+    @property
+    def world(self) -> World:
+        """The room as PyBullet has it, for more pictures of it."""
+        return self._world
+
+    def reset(self, flight: int = 0) -> SimOutput:
+        """Start the flight (again): hovering at the start pose, stamp 0, first frame taken.
+
+        Args:
+            flight: names, with the seed, another start and other noise in the same room.
+        """
+        self._flight = flight
         self._start()
         return self._sense([])
 
@@ -154,13 +175,15 @@ class RoomSimulator:
         self.close()
 
     def _start(self) -> None:
+        again = [self._flight] if self._flight else []
         noise, start, self._respawn = (
-            np.random.default_rng([self._seed, stream]) for stream in (_NOISE, _START, _RESPAWN)
+            np.random.default_rng([self._seed, stream, *again])
+            for stream in (_NOISE, _START, _RESPAWN)
         )
         self._camera = StereoCamera(self._world, self._config.camera, noise)
         self._vehicle.put(self.room.free_pose(start), self._config.height_m)
         self._tick = self._frames = self._collisions = self._events = 0
-        self._in_contact = self._landed = False
+        self._in_contact = self._landed = self._stands_still = False
         self._start_faults()
 
     def _start_faults(self) -> None:
@@ -189,6 +212,8 @@ class RoomSimulator:
         """All physics steps of one tick."""
         wind = faults.wind_mps(faults.active(self._config.faults, self._stamp_ns))
         for substep in range(1, self._substeps + 1):
+            if self._stands_still:
+                break
             self._advance(command, wind, events)
             self._remember_pose(self._tick - 1 + substep / self._substeps)
 
@@ -207,12 +232,15 @@ class RoomSimulator:
             self._collide(events)
 
     def _collide(self, events: list[FlightEvent]) -> None:
-        """Count an episode of contact, and put the drone back at a free pose, which ends it."""
+        """Count an episode of contact, and end it: put the drone back, or stand still."""
         self._collisions += 1
         self._in_contact = True
         where = self._vehicle.kinematics()
         events.append(self._event("collision", f"number {self._collisions}", where))
-        self._vehicle.put(self.room.free_pose(self._respawn), self._config.height_m)
+        if self._put_back:
+            self._vehicle.put(self.room.free_pose(self._respawn), self._config.height_m)
+        else:
+            self._stands_still = True
 
     def _sense(self, events: list[FlightEvent]) -> SimOutput:
         motion = self._vehicle.kinematics()
@@ -271,8 +299,6 @@ class RoomSimulator:
         return self._fault_noise.add_to(light)
 
     def _truth(self, motion: Kinematics, inverse_depth: NDArray[np.float32]) -> Truth:
-        cells = grid_from_dense(inverse_depth, self._meter.grid)
-        down = self.calibration.down_in_camera(motion.attitude)
         return Truth(
             seq=self._frames,
             stamp_ns=self._stamp_ns,
@@ -280,11 +306,17 @@ class RoomSimulator:
             position_m=motion.position_m,
             velocity_mps=motion.velocity_mps,
             attitude=motion.attitude,
-            obstacle_m=self._meter.obstacle_m(cells, down),
+            obstacle_m=self._obstacle_m(motion, inverse_depth),
             stereo_obstacle_m=math.nan,
             in_contact=self._in_contact,
             collisions=self._collisions,
         )
+
+    def _obstacle_m(self, motion: Kinematics, inverse_depth: NDArray[np.float32]) -> float:
+        if self._meter is None:
+            return math.nan
+        cells = grid_from_dense(inverse_depth, self._meter.grid)
+        return self._meter.obstacle_m(cells, self.calibration.down_in_camera(motion.attitude))
 
     def _landing(self, motion: Kinematics) -> list[FlightEvent]:
         resting = math.hypot(*motion.velocity_mps) < _RESTING_MPS
