@@ -2,7 +2,7 @@
 
 A run is one folder, `runs/<stamp>-<name>/`, with `flight.mcap`, `report.html`, `model.onnx`,
 `config.toml` and `result.json`. Every command that takes recorded input takes one argument, which
-`resolve_input` makes into an `Input`: a run folder, a log, or a EuRoC data-set folder.
+`resolve_input` makes into an `Input`: a run folder, a log, a film, a bag or a data-set folder.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from drone.errors import UserError, WorkFailedError
+from drone.eyefiles import eye_folders, is_image, is_video, pairs_by_name
 
 LOG_NAME = "flight.mcap"
 REPORT_NAME = "report.html"
@@ -27,7 +28,11 @@ CONFIG_NAME = "config.toml"
 RESULT_NAME = "result.json"
 _NAMES = (LOG_NAME, REPORT_NAME, MODEL_NAME, CONFIG_NAME, RESULT_NAME)
 _TEMPORARY = ".tmp"
-_EXPECTED = f"a run folder (with {LOG_NAME}), a flight log (.mcap) or a EuRoC folder (with mav0)"
+_EXPECTED = (
+    f"a run folder (with {LOG_NAME}), a flight log (.mcap), a film (.avi, .mp4, ...), a ROS bag "
+    "(.bag, or a folder with metadata.yaml), or a data-set folder: EuRoC (with mav0), KITTI "
+    "odometry (with image_0, image_1 and calib.txt), or images (left/ and right/)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,10 @@ class InputKind(StrEnum):
     RUN = "run"
     LOG = "log"
     EUROC = "euroc"
+    KITTI = "kitti"
+    FOLDER = "folder"
+    VIDEO = "video"
+    BAG = "bag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +164,17 @@ class Input:
 
     Attributes:
         kind: of it.
-        path: the run folder, the log file, or the data set's folder that holds `mav0`.
+        path: the run folder, the log, the film or bag, or the data set's folder.
+        right: the film of the right eye, in a folder with one film for each eye.
     """
 
     kind: InputKind
     path: Path
+    right: Path | None = None
 
     @property
     def log(self) -> Path | None:
-        """The flight log, None for a data set."""
+        """The flight log, None for anything else."""
         if self.kind == InputKind.RUN:
             return RunFolder(self.path).log
         return self.path if self.kind == InputKind.LOG else None
@@ -184,21 +195,40 @@ def resolve_input(argument: str) -> Input:
     try:
         if path.is_dir():
             return _resolve_folder(path)
-        if path.is_file() and path.suffix == ".mcap":
-            return Input(InputKind.LOG, path)
+        kind = _kind_of_file(path.name)
+        if kind is not None and path.is_file():
+            return Input(kind, path)
         found = _file(path)
     except (OSError, ValueError) as error:
         found = f"nothing that can be opened ({error})"
     raise UserError(f"{argument}: expected {_EXPECTED}; found {found}")
 
 
+def _kind_of_file(name: str) -> InputKind | None:
+    if name.endswith(".mcap"):
+        return InputKind.LOG
+    if name.endswith((".bag", ".db3")):
+        return InputKind.BAG
+    return InputKind.VIDEO if is_video(name) else None
+
+
 def _resolve_folder(path: Path) -> Input:
+    names = {entry.name for entry in path.iterdir()}
     if (path / LOG_NAME).is_file():
         return Input(InputKind.RUN, path)
-    if (path / "mav0").is_dir():
+    if "mav0" in names:
         return Input(InputKind.EUROC, path)
-    if path.resolve().name == "mav0" and (path / "cam0").is_dir():
+    if path.resolve().name == "mav0" and "cam0" in names:
         return Input(InputKind.EUROC, path.resolve().parent)
+    if "metadata.yaml" in names and any(name.endswith((".db3", ".mcap")) for name in names):
+        return Input(InputKind.BAG, path)
+    if "calib.txt" in names and names & {"image_0", "image_2"}:
+        return Input(InputKind.KITTI, path)
+    films, _ = pairs_by_name(name for name in names if is_video(name))
+    if len(films) == 1:
+        return Input(InputKind.VIDEO, path / films[0][0], path / films[0][1])
+    if eye_folders(names) or pairs_by_name(name for name in names if is_image(name))[0]:
+        return Input(InputKind.FOLDER, path)
     raise UserError(f"{path}: expected {_EXPECTED}; found {_content(path)}")
 
 

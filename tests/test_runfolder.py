@@ -173,7 +173,7 @@ def test_the_folder_one_stands_in_is_an_input(euroc: Path, monkeypatch: pytest.M
     [
         ([], "nowhere", "found nothing there"),
         ([], "", "found an empty folder"),
-        (["film.mp4"], "film.mp4", "found a .mp4 file"),
+        (["notes.pdf"], "notes.pdf", "found a .pdf file"),
         (["film"], "film", "found a file without a suffix"),
         (["a.txt", "b.txt"], "", "found a folder with a.txt, b.txt"),
         (list("abcdefg"), "", "with a, b, c, d, e and 2 more"),

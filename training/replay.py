@@ -69,6 +69,7 @@ def replay_dataset(
         raise
     figures = {
         **_figures(session),
+        "notes": list(source.notes),
         "interrupted": interrupted,
         "wall_s": round(time.perf_counter() - started_s, 2),
         "run": str(folder.path),
@@ -80,7 +81,8 @@ def _tick(seq: int, sample: CameraSample) -> Tick:
     stamp_ns = sample.frame.stamp_ns
     zero = (0.0, 0.0, 0.0)
     unknown = VehicleState(seq, stamp_ns, False, zero, zero, (1.0, 0.0, 0.0, 0.0))
-    return Tick(seq, stamp_ns, True, False, sample.frame, sample.vehicle or unknown)
+    vehicle = sample.vehicle or unknown
+    return Tick(seq, stamp_ns, True, False, sample.frame, vehicle, sample.health)
 
 
 def _figures(session: Session) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""`drone replay`: verify a log, or learn from a recorded data set."""
+"""`drone replay`: verify a log, or learn from a recording of any kind."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,22 +17,24 @@ from drone.commands.common import (
     need,
     print_json,
 )
+from drone.commands.inputs import INPUT_HELP, add_input_options, source_options
 from drone.config import launch_folder, load
 from drone.errors import UserError
-from drone.runfolder import Input, InputKind, resolve_input
+from drone.runfolder import Input, resolve_input
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
     p = command_parser(
         "replay",
-        "With --verify: step the pilot over a flight's log and compare every decision. "
-        "On a data set in EuRoC layout: make labels and learn from them as if it were flown now, "
-        "each frame tested before it is learned from.",
-        "drone replay runs/20260101-120000-room --verify\n"
-        "  drone replay datasets/V1_01_easy --json",
+        "On recorded images of any kind: make labels and learn from them as if they were flown "
+        "now, each frame tested before it is learned from. With --verify: step the pilot over a "
+        "flight's log and compare every decision.",
+        "drone replay datasets/V1_01_easy --json\n"
+        "  drone replay film.avi --calibration stereo.toml --end 60\n"
+        "  drone replay runs/20260101-120000-room --verify",
     )
-    p.add_argument("input", help="a run folder, a log (.mcap), or a data-set folder (EuRoC)")
+    p.add_argument("input", help=INPUT_HELP)
     p.add_argument("--verify", action="store_true", help="replay a log's decisions and compare")
     p.add_argument(
         "--recompute",
@@ -39,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
         help="with --verify: from the images and models instead of the logged estimates",
     )
     p.add_argument("--no-report", action="store_true", help="leave report.html out")
+    add_input_options(p)
     add_config_options(p, "replay.toml")
     add_output_options(p)
     return p
@@ -54,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f"{args.input} is a flight's log: add --verify to replay its decisions")
         return _verify(found.log, args)
     if args.verify:
-        raise UserError(f"{args.input} is a data set: --verify needs a run folder or a log")
+        raise UserError(f"{args.input} is no flight: --verify needs a run folder or a log")
     return _learn(found, args)
 
 
@@ -98,20 +102,21 @@ def _print_verification(figures: Mapping[str, object]) -> None:
 
 def _learn(found: Input, args: argparse.Namespace) -> int:
     need("torch", "train")
+    options = source_options(args)
     config = load(args.config or launch_folder() / "replay.toml", args.overrides)
-    if found.kind is not InputKind.EUROC:
-        raise UserError(f"{args.input}: {found.kind} cannot be learned from yet")
     from drone.commands.display import many_progress, print_replay
-    from drone.onboard.euroc import open_euroc
+    from drone.onboard.sources.opening import open_source
     from training.replay import replay_dataset
 
-    source = open_euroc(found.path, config.pilot.grid_spec)
+    source = open_source(found, options, config.pilot.grid_spec)
     with many_progress(len(source), quiet=args.json, what="frames") as advance:
         result = replay_dataset(source, found.path.name, config, args.runs, lambda _: advance())
     if not args.no_report:
         from drone.report import write_report
 
         write_report(result.run.path)
+    for note in source.notes:
+        print(f"drone replay: {note}", file=sys.stderr)  # noqa: T201
     if args.json:
         print_json(result.figures)
     else:

@@ -7,7 +7,7 @@ import sys
 
 from drone.commands.common import command_parser, print_json
 from drone.errors import UserError
-from drone.runfolder import InputKind, resolve_input
+from drone.runfolder import resolve_input
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,9 +28,9 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Write the report, and say where it lies."""
     recorded = resolve_input(args.run)
-    if recorded.kind is InputKind.EUROC:
+    if recorded.log is None:
         raise UserError(
-            f"{args.run}: a data set has no decisions to report on; expected a run folder or a "
+            f"{args.run}: a recording has no decisions to report on; expected a run folder or a "
             f"flight log; make one first: drone replay {args.run}"
         )
     from drone.report import write_report

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from drone.geometry import StereoCalibration
-from drone.messages import StereoFrame, VehicleState
+from drone.messages import HealthEvent, StereoFrame, VehicleState
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +17,12 @@ class CameraSample:
     Attributes:
         frame: rectified, of the size that the source's calibration says.
         vehicle: None where the source does not know the pose.
+        health: what went wrong, or right again, with an eye since the sample before.
     """
 
     frame: StereoFrame
     vehicle: VehicleState | None
+    health: tuple[HealthEvent, ...] = ()
 
 
 class FrameSource(Protocol):
@@ -36,8 +38,13 @@ class FrameSource(Protocol):
         """What turns a stamp into UTC: stamps start near 0, and stamp + offset is UTC in ns."""
         ...
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a user should know of this input, in words: left out, cut, ...; may grow as read."""
+        ...
+
     def __len__(self) -> int:
-        """Return the number of samples."""
+        """Return the number of samples; a damaged recording yields fewer, and its notes say so."""
         ...
 
     def samples(self) -> Iterator[CameraSample]:

@@ -17,27 +17,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from drone.clock import ns_from_s
 from drone.errors import UserError
-from drone.geometry import GridSpec, Matrix, StereoCalibration
-from drone.messages import Image, StereoFrame
-from drone.onboard.calibration import (
-    CameraModel,
-    RawStereoCalibration,
-    Rectifier,
-    body_from_unit,
-    rigid,
-)
-from drone.onboard.camera import CameraSample
+from drone.geometry import GridSpec, Matrix
+from drone.onboard.calibration import RawStereoCalibration, body_from_unit, rigid
 from drone.onboard.sensor_yaml import SensorCamera, read_camera, read_mount, read_text
+from drone.onboard.sources.images import ImagePairs, Shot, pair_stamps
+from drone.onboard.sources.options import SourceOptions
+from drone.onboard.sources.recording import Known, Recording, open_recording
 from drone.onboard.track import Track
 
 PAIR_TOLERANCE_NS = ns_from_s(0.001)
@@ -50,62 +43,19 @@ NED_FROM_WORLD: Matrix = np.diag([1.0, -1.0, -1.0])
 """(3, 3): the data set's world has z up; its x is taken as north."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Shot:
-    """One image of one eye."""
-
-    stamp_ns: int
-    path: Path
+EurocSource = Recording
+"""A recorded flight; its track is that of the body (FRD) in NED, by the stamps of the frames."""
 
 
-@dataclass(frozen=True, eq=False)
-class EurocSource:
-    """A recorded flight as a `FrameSource`; made by `open_euroc`, reads images when asked.
-
-    Attributes:
-        pairs: left and right image of each moment.
-        rectifier: for these eyes.
-        utc_offset_ns: stamp of the first pair in the data set, which is UTC.
-        track: of the body (FRD) in NED, by the stamps of the frames; None without poses.
-    """
-
-    pairs: tuple[tuple[_Shot, _Shot], ...]
-    rectifier: Rectifier
-    utc_offset_ns: int
-    track: Track | None
-
-    @property
-    def calibration(self) -> StereoCalibration:
-        """Of the rectified frames."""
-        return self.rectifier.calibration
-
-    def __len__(self) -> int:
-        """Return the number of pairs."""
-        return len(self.pairs)
-
-    def samples(self) -> Iterator[CameraSample]:
-        """Yield every pair, rectified, one in memory at a time.
-
-        Raises:
-            UserError: an image cannot be read or has another size than `sensor.yaml` says.
-        """
-        for seq, (left, right) in enumerate(self.pairs):
-            stamp_ns = left.stamp_ns - self.utc_offset_ns
-            images = (
-                self.rectifier.left(_read_image(left.path, self.rectifier.raw.left)),
-                self.rectifier.right(_read_image(right.path, self.rectifier.raw.right)),
-            )
-            frame = StereoFrame(seq, stamp_ns, True, *images)
-            vehicle = None if self.track is None else self.track.state(stamp_ns, seq)
-            yield CameraSample(frame, vehicle)
-
-
-def open_euroc(folder: Path, grid: GridSpec | None = None) -> EurocSource:
+def open_euroc(
+    folder: Path, grid: GridSpec | None = None, options: SourceOptions | None = None
+) -> EurocSource:
     """Open a flight in the EuRoC layout.
 
     Args:
         folder: holds `mav0`, or is itself the folder that holds `cam0` and `cam1`.
         grid: cells into which the rectified images must divide.
+        options: which part of it, at which size, by which calibration.
 
     Returns:
         A source whose states have velocity and rates NaN where neither columns nor poses within
@@ -117,19 +67,17 @@ def open_euroc(folder: Path, grid: GridSpec | None = None) -> EurocSource:
     root = _root(Path(folder))
     cameras = [read_camera(root / name / "sensor.yaml") for name in ("cam0", "cam1")]
     pairs = _paired(root, *(_read_shots(root / name) for name in ("cam0", "cam1")))
-    start_ns = pairs[0][0].stamp_ns
-    track = _read_track(root, start_ns)
+    track = _read_track(root, pairs[0][0].stamp_ns)
     try:
         down = None if track is None else _mean_down(track)
         body_from_sensors = rigid(body_from_unit(cameras[0].mount, down))
-        rectifier = _rectifier(cameras, body_from_sensors, grid)
+        raw = _calibration(cameras, body_from_sensors)
     except ValueError as error:
         raise UserError(f"{root}: sensor.yaml of cam0 and cam1: {error}") from error
-    for shot, camera in zip(pairs[0], cameras, strict=True):
-        _read_image(shot.path, camera.model)
     if track is not None:
         track = track.in_frames(NED_FROM_WORLD, body_from_sensors[:3, :3].T)
-    return EurocSource(pairs, rectifier, start_ns, track)
+    known = Known(raw, "sensor.yaml of its camera", track)
+    return open_recording(ImagePairs(str(root), pairs), known, options or SourceOptions(), grid)
 
 
 def _root(folder: Path) -> Path:
@@ -145,16 +93,13 @@ def _root(folder: Path) -> Path:
     return root
 
 
-def _rectifier(
-    cameras: Sequence[SensorCamera], body_from_sensors: Matrix, grid: GridSpec | None
-) -> Rectifier:
+def _calibration(
+    cameras: Sequence[SensorCamera], body_from_sensors: Matrix
+) -> RawStereoCalibration:
     left, right = cameras
-    raw = RawStereoCalibration(
+    return RawStereoCalibration(
         left.model, right.model, body_from_sensors @ left.mount, body_from_sensors @ right.mount
     )
-    rectifier = Rectifier.fitting(raw, grid)
-    _ = rectifier.calibration  # raises here, not at the first frame
-    return rectifier
 
 
 def _mean_down(track: Track) -> Matrix | None:
@@ -167,18 +112,18 @@ def _mean_down(track: Track) -> Matrix | None:
 # Images
 
 
-def _read_shots(camera: Path) -> tuple[_Shot, ...]:
+def _read_shots(camera: Path) -> tuple[Shot, ...]:
     """Read `data.csv` of one eye and check that every image it names is there."""
     path, images = camera / "data.csv", camera / "data"
     if not images.is_dir():
         raise UserError(f"{images}: no such folder; right is a folder with the images of data.csv")
-    shots: list[_Shot] = []
+    shots: list[Shot] = []
     for line, fields in _rows(path):
         if len(fields) != 2 or not fields[1]:
             raise UserError(
                 f"{path}:{line}: {','.join(fields)!r} is not a stamp in ns and a file name"
             )
-        shots.append(_Shot(_stamp(fields[0], path, line), images / fields[1]))
+        shots.append(Shot(_stamp(fields[0], path, line), images / fields[1]))
     if not shots:
         raise UserError(f"{path}: names no images; right is one line per image: stamp,file name")
     present = set(images.iterdir())
@@ -192,41 +137,18 @@ def _read_shots(camera: Path) -> tuple[_Shot, ...]:
 
 
 def _paired(
-    root: Path, left: tuple[_Shot, ...], right: tuple[_Shot, ...]
-) -> tuple[tuple[_Shot, _Shot], ...]:
+    root: Path, left: tuple[Shot, ...], right: tuple[Shot, ...]
+) -> tuple[tuple[Shot, Shot], ...]:
     """Return the pairs whose stamps agree; an image without partner is left out."""
-    pairs: list[tuple[_Shot, _Shot]] = []
-    i = j = 0
-    while i < len(left) and j < len(right):
-        late_ns = right[j].stamp_ns - left[i].stamp_ns
-        if abs(late_ns) <= PAIR_TOLERANCE_NS:
-            pairs.append((left[i], right[j]))
-        i += late_ns >= -PAIR_TOLERANCE_NS
-        j += late_ns <= PAIR_TOLERANCE_NS
+    left_ns, right_ns = ([shot.stamp_ns for shot in shots] for shots in (left, right))
+    found = pair_stamps(left_ns, right_ns, PAIR_TOLERANCE_NS)
+    pairs = tuple((left[i], right[j]) for i, j in found)
     if not pairs:
         raise UserError(
             f"{root}: no image of cam0 has a partner in cam1; the stamps of a pair must be equal "
             f"to {PAIR_TOLERANCE_NS / 1e6:g} ms"
         )
-    return tuple(pairs)
-
-
-def _read_image(path: Path, eye: CameraModel) -> Image:
-    """Return the grey image, (H, W) uint8."""
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
-    except (OSError, cv2.error):
-        image = None
-    if image is None:
-        raise UserError(f"{path}: cannot be read as an image; right is a whole PNG or JPEG file")
-    height, width = image.shape
-    if (width, height) != (eye.pinhole.width, eye.pinhole.height):
-        raise UserError(
-            f"{path}: {width} x {height} px, but sensor.yaml of its camera says "
-            f"{eye.pinhole.width} x {eye.pinhole.height}"
-        )
-    return np.asarray(image, np.uint8)
+    return pairs
 
 
 # Poses

@@ -48,9 +48,18 @@ class Track:
         position_m: Matrix,
         attitude: Rotation,
         velocity_mps: Matrix | None = None,
+        gap_ns: int = DIFFERENCE_TOLERANCE_NS,
     ) -> Track:
-        """Return the track of poses; what is not given comes from differences of neighbours."""
-        before, after = _neighbours(stamps_ns)
+        """Return the track of poses; what is not given comes from differences of neighbours.
+
+        Args:
+            stamps_ns: (N,) increasing.
+            position_m: (N, 3), world.
+            attitude: N rotations, world from body.
+            velocity_mps: (N, 3), world, or None.
+            gap_ns: neighbours farther apart than this tell no velocity.
+        """
+        before, after = _neighbours(stamps_ns, gap_ns)
         span_s = (stamps_ns[after] - stamps_ns[before])[:, None] / NS_PER_S
         span_s = np.where(span_s > 0, span_s, np.nan)
         turn = (attitude[before].inv() * attitude[after]).as_rotvec()
@@ -103,10 +112,12 @@ class Track:
         return i, j, (stamp_ns - int(self.stamps_ns[i])) / span_ns if span_ns else 0.0
 
 
-def _neighbours(stamps_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _neighbours(
+    stamps_ns: NDArray[np.int64], gap_ns: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the index before and after each pose; its own where that is too far in time."""
     own = np.arange(len(stamps_ns), dtype=np.int64)
-    close = np.diff(stamps_ns) <= DIFFERENCE_TOLERANCE_NS
+    close = np.diff(stamps_ns) <= gap_ns
     return own - np.append(False, close)[: len(own)], own + np.append(close, False)[: len(own)]
 
 

@@ -18,6 +18,7 @@ class ListSource:
     frames: tuple[StereoFrame, ...]
     calibration: StereoCalibration
     utc_offset_ns: int = 0
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -30,7 +31,7 @@ def stamps_of(source: FrameSource) -> list[int]:
     return [sample.frame.stamp_ns + source.utc_offset_ns for sample in source.samples()]
 
 
-def test_any_class_with_these_four_members_is_a_source() -> None:
+def test_any_class_with_these_five_members_is_a_source() -> None:
     image = np.zeros((3, 4), np.uint8)
     frames = tuple(StereoFrame(i, 100 * i, True, image, image) for i in range(3))
     camera = StereoCalibration(Intrinsics(4, 3, 4.0, 4.0, 1.5, 1.0), 0.1)

@@ -1,0 +1,83 @@
+"""The options of every command that takes recorded input."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drone.errors import UserError
+
+if TYPE_CHECKING:
+    from drone.onboard.sources.options import SourceOptions
+
+INPUT_HELP = (
+    "a run folder, a log (.mcap), a film, a ROS bag, or a data-set folder (EuRoC, KITTI odometry, "
+    "or left/ and right/ images)"
+)
+
+
+def add_input_options(parser: argparse.ArgumentParser) -> None:
+    """Add which part of the input is used, and what its files do not say."""
+    part = parser.add_argument_group("which part of the input")
+    part.add_argument("--start", metavar="S", type=float, default=0.0, help="from this second on")
+    part.add_argument("--end", metavar="S", type=float, default=math.inf, help="up to this second")
+    part.add_argument(
+        "--rate",
+        metavar="HZ",
+        type=float,
+        help="at most so many frames a second; for images without times: the rate they have",
+    )
+    part.add_argument(
+        "--scale", metavar="F", type=float, default=1.0, help="size of the images, 0.5 halves it"
+    )
+    cameras = parser.add_argument_group("what the input does not say of its cameras")
+    cameras.add_argument(
+        "--calibration", metavar="FILE", type=Path, help="calibration of the pair (drone calibrate)"
+    )
+    cameras.add_argument(
+        "--rectified",
+        action="store_true",
+        help="the images are rectified already: --focal-px and --baseline-m say the rest",
+    )
+    cameras.add_argument("--focal-px", metavar="F", type=float, help="with --rectified: px")
+    cameras.add_argument("--baseline-m", metavar="B", type=float, help="with --rectified: m")
+    cameras.add_argument(
+        "--layout",
+        choices=("side-by-side", "top-bottom"),
+        default="side-by-side",
+        help="how one film holds both eyes, the left one first",
+    )
+    cameras.add_argument(
+        "--right", metavar="FILM", type=Path, help="film of the right eye, if it has its own"
+    )
+    cameras.add_argument("--swap", action="store_true", help="exchange left and right")
+
+
+def source_options(args: argparse.Namespace) -> SourceOptions:
+    """Return the options as a source takes them.
+
+    Raises:
+        UserError: options that do not go together, or a value that makes no sense.
+    """
+    from drone.onboard.sources.options import Layout, RectifiedPair, SourceOptions
+
+    rectified = None
+    if args.rectified:
+        if args.focal_px is None or args.baseline_m is None:
+            raise UserError("--rectified needs --focal-px and --baseline-m")
+        rectified = RectifiedPair(args.focal_px, args.baseline_m)
+    elif args.focal_px is not None or args.baseline_m is not None:
+        raise UserError("--focal-px and --baseline-m go with --rectified")
+    return SourceOptions(
+        start_s=args.start,
+        end_s=args.end,
+        rate_hz=args.rate,
+        scale=args.scale,
+        calibration=args.calibration,
+        rectified=rectified,
+        layout=Layout(args.layout),
+        right=args.right,
+        swap=args.swap,
+    )

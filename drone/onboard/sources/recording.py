@@ -1,0 +1,283 @@
+"""From the raw pairs of a recording to a source of rectified frames.
+
+    PairReader ─► choose (start, end, rate) ─► check sizes ─► rectify ─► CameraSample
+
+A reader knows its format and nothing else. What every recording has in common is here: which part
+is used, that stamps increase, that the calibration fits, that left is left, and what is said when
+the recording ends too early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drone.clock import NS_PER_S
+from drone.errors import UserError
+from drone.geometry import GridSpec, StereoCalibration
+from drone.messages import Image, StereoFrame
+from drone.onboard.calibration import RawStereoCalibration, Rectifier, rectified_size
+from drone.onboard.camera import CameraSample
+from drone.onboard.sources.options import SourceOptions
+from drone.onboard.sources.swapped import looks_swapped
+from drone.onboard.track import Track
+
+Indices = NDArray[np.intp]
+"""(N,) which pairs of a recording, increasing."""
+SWAP_FRAMES = 2
+"""Pairs at the start whose sides are checked."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawPair:
+    """One moment as it was recorded.
+
+    Attributes:
+        left: (H, W) uint8, not rectified.
+        right: of the same size.
+        where: names of the two images, for messages.
+    """
+
+    left: Image
+    right: Image
+    where: tuple[str, str]
+
+
+class PairReader(Protocol):
+    """Reads the raw pairs of one format."""
+
+    @property
+    def name(self) -> str:
+        """What is read, for messages: a path."""
+        ...
+
+    @property
+    def stamps_ns(self) -> NDArray[np.int64]:
+        """(N,) time of each pair by the recording's own clock, known without reading images."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a user should know of the files; may grow while they are read."""
+        ...
+
+    def pairs(self, chosen: Indices) -> Iterator[RawPair]:
+        """Yield the pairs of these indices, which increase; fewer where the recording is damaged.
+
+        Raises:
+            UserError: an image cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a recording, or its user, says about cameras and vehicle.
+
+    Attributes:
+        raw: the two eyes; None where nobody says.
+        said_by: who says so, for messages.
+        track: of the body (FRD) in NED; its time 0 is the recording's first pair.
+    """
+
+    raw: RawStereoCalibration | None = None
+    said_by: str = "the calibration"
+    track: Track | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Recorded pairs as a `FrameSource`; made by `open_recording`, reads images when asked.
+
+    Attributes:
+        reader: of the raw pairs.
+        chosen: which of them are used.
+        rectifier: for these eyes.
+        said_by: who says what the eyes are, for messages.
+        track: of the body (FRD) in NED, by the stamps of the frames; None without poses.
+        swap: left and right are exchanged.
+    """
+
+    reader: PairReader
+    chosen: Indices
+    rectifier: Rectifier
+    said_by: str
+    track: Track | None
+    swap: bool = False
+    _cut: list[str] = field(default_factory=list)
+
+    @property
+    def calibration(self) -> StereoCalibration:
+        """Of the rectified frames."""
+        return self.rectifier.calibration
+
+    @property
+    def utc_offset_ns(self) -> int:
+        """Stamp of the recording's first pair by its own clock."""
+        return int(self.reader.stamps_ns[0])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of this recording."""
+        return (*self.reader.notes, *self._cut)
+
+    def __len__(self) -> int:
+        """Return the number of pairs that are used."""
+        return len(self.chosen)
+
+    def samples(self) -> Iterator[CameraSample]:
+        """Yield every chosen pair, rectified, one in memory at a time.
+
+        Raises:
+            UserError: an image cannot be read, or has another size than the calibration says.
+        """
+        read = 0
+        for frame in self._frames(self.chosen):
+            vehicle = None if self.track is None else self.track.state(frame.stamp_ns, frame.seq)
+            yield CameraSample(frame, vehicle)
+            read += 1
+        if read < len(self.chosen):
+            self._cut[:] = [
+                f"{self.reader.name}: ends after {read} of {len(self.chosen)} pairs: the file is "
+                "cut or damaged; what was read before is sound"
+            ]
+
+    def check_sides(self) -> None:
+        """Read the first frames, and check that left is left.
+
+        Raises:
+            UserError: nothing can be read, or the eyes are clearly swapped.
+        """
+        swapped = [
+            frame.left is not None
+            and frame.right is not None
+            and looks_swapped(frame.left, frame.right)
+            for frame in self._frames(self.chosen[:SWAP_FRAMES])
+        ]
+        if not swapped:
+            raise UserError(f"{self.reader.name}: no pair can be read; the file is cut or damaged")
+        if all(swapped):
+            raise UserError(
+                f"{self.reader.name}: left and right look swapped (their images match far better "
+                f"the other way round); right is {'without' if self.swap else 'to add'} --swap"
+            )
+
+    def _frames(self, chosen: Indices) -> Iterator[StereoFrame]:
+        # The reader first: `zip` would otherwise take an index that has no pair.
+        for seq, (pair, index) in enumerate(zip(self.reader.pairs(chosen), chosen, strict=False)):
+            stamp_ns = int(self.reader.stamps_ns[index]) - self.utc_offset_ns
+            left, right = _sides(pair, self.swap)
+            self._check_size(pair.where[0], pair.left)
+            self._check_size(pair.where[1], pair.right)
+            images = (self.rectifier.left(left), self.rectifier.right(right))
+            yield StereoFrame(seq, stamp_ns, True, *images)
+
+    def _check_size(self, where: str, image: Image) -> None:
+        height, width = image.shape
+        pinhole = self.rectifier.raw.left.pinhole
+        if (width, height) != (pinhole.width, pinhole.height):
+            raise UserError(
+                f"{where}: {width} x {height} px, but {self.said_by} says "
+                f"{pinhole.width} x {pinhole.height}"
+            )
+
+
+def open_recording(
+    reader: PairReader, known: Known, options: SourceOptions, grid: GridSpec | None = None
+) -> Recording:
+    """Return the source of the wanted part of a recording.
+
+    Args:
+        reader: of its pairs.
+        known: what its files say about it; what `options` say counts more.
+        options: which part, at which size, by which calibration.
+        grid: cells into which the rectified images must divide.
+
+    Raises:
+        UserError: stamps that do not increase, nothing left to read, no calibration or one that
+            does not fit, swapped eyes.
+    """
+    _check_stamps(reader)
+    chosen = choose(reader, options)
+    raw, said_by = _raw(reader, chosen, known, options)
+    rectifier = _rectifier(raw, options.scale, grid, f"{reader.name}: {said_by}")
+    recording = Recording(reader, chosen, rectifier, said_by, known.track, options.swap)
+    recording.check_sides()
+    return recording
+
+
+def choose(reader: PairReader, options: SourceOptions) -> Indices:
+    """Return the indices of the pairs that lie in the window, thinned out to the wanted rate.
+
+    Raises:
+        UserError: none is left.
+    """
+    time_s = (reader.stamps_ns - reader.stamps_ns[0]) / NS_PER_S
+    chosen = np.flatnonzero((time_s >= options.start_s) & (time_s <= options.end_s))
+    if not chosen.size:
+        raise UserError(
+            f"{reader.name}: lasts {time_s[-1]:.2f} s; nothing lies between --start "
+            f"{options.start_s:g} and --end {options.end_s:g}"
+        )
+    if options.rate_hz is None:
+        return chosen
+    # The first pair of each period; a thousandth of a period forgives stamps that jitter.
+    period = np.floor((time_s[chosen] - time_s[chosen[0]]) * options.rate_hz + 1e-3)
+    first_of_period: Indices = chosen[np.diff(period, prepend=-1) > 0]
+    return first_of_period
+
+
+def _check_stamps(reader: PairReader) -> None:
+    stamps_ns = reader.stamps_ns
+    if not len(stamps_ns):
+        raise UserError(f"{reader.name}: holds no pair of images")
+    back = np.flatnonzero(np.diff(stamps_ns) <= 0)
+    if back.size:
+        i = int(back[0])
+        raise UserError(
+            f"{reader.name}: pair {i + 1} has the stamp {stamps_ns[i + 1]} ns and follows "
+            f"{stamps_ns[i]} ns; stamps must increase"
+        )
+
+
+def _raw(
+    reader: PairReader, chosen: Indices, known: Known, options: SourceOptions
+) -> tuple[RawStereoCalibration, str]:
+    """Return the eyes, and who says so: the user, or else the recording."""
+    if options.calibration is not None:
+        from drone.onboard.calibration_files import read_calibration
+
+        return read_calibration(options.calibration), str(options.calibration)
+    if options.rectified is not None:
+        first = next(iter(reader.pairs(chosen[:1])), None)
+        if first is None:
+            raise UserError(f"{reader.name}: no pair can be read; the file is cut or damaged")
+        height, width = first.left.shape
+        return options.rectified.calibration(width, height), f"{first.where[0]}, the first image,"
+    if known.raw is None:
+        raise UserError(
+            f"{reader.name}: does not say how its cameras see; right is --calibration FILE (made "
+            "by drone calibrate), or for rectified images --rectified --focal-px F --baseline-m B"
+        )
+    return known.raw, known.said_by
+
+
+def _rectifier(
+    raw: RawStereoCalibration, scale: float, grid: GridSpec | None, where: str
+) -> Rectifier:
+    pinhole = raw.left.pinhole
+    wanted = (round(scale * pinhole.width), round(scale * pinhole.height))
+    try:
+        rectifier = Rectifier(raw, *rectified_size(*wanted, grid or GridSpec()))
+        _ = rectifier.calibration  # raises here, not at the first frame
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+    return rectifier
+
+
+def _sides(pair: RawPair, swap: bool) -> tuple[Image, Image]:
+    return (pair.right, pair.left) if swap else (pair.left, pair.right)
