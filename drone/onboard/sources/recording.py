@@ -21,6 +21,7 @@ from drone.errors import UserError
 from drone.geometry import GridSpec, StereoCalibration
 from drone.messages import Image, StereoFrame
 from drone.onboard.calibration import RawStereoCalibration, Rectifier, rectified_size
+from drone.onboard.calibration_files import read_calibration
 from drone.onboard.camera import CameraSample
 from drone.onboard.sources.options import SourceOptions
 from drone.onboard.sources.swapped import looks_swapped
@@ -249,21 +250,26 @@ def _raw(
 ) -> tuple[RawStereoCalibration, str]:
     """Return the eyes, and who says so: the user, or else the recording."""
     if options.calibration is not None:
-        from drone.onboard.calibration_files import read_calibration
-
-        return read_calibration(options.calibration), str(options.calibration)
+        size_px, _ = _first_image(reader, chosen)
+        return read_calibration(options.calibration, size_px), str(options.calibration)
     if options.rectified is not None:
-        first = next(iter(reader.pairs(chosen[:1])), None)
-        if first is None:
-            raise UserError(f"{reader.name}: no pair can be read; the file is cut or damaged")
-        height, width = first.left.shape
-        return options.rectified.calibration(width, height), f"{first.where[0]}, the first image,"
+        size_px, where = _first_image(reader, chosen)
+        return options.rectified.calibration(*size_px), f"{where}, the first image,"
     if known.raw is None:
         raise UserError(
             f"{reader.name}: does not say how its cameras see; right is --calibration FILE (made "
             "by drone calibrate), or for rectified images --rectified --focal-px F --baseline-m B"
         )
     return known.raw, known.said_by
+
+
+def _first_image(reader: PairReader, chosen: Indices) -> tuple[tuple[int, int], str]:
+    """Return width and height of the first left image, and its name."""
+    first = next(reader.pairs(chosen[:1]), None)
+    if first is None:
+        raise UserError(f"{reader.name}: no pair can be read; the file is cut or damaged")
+    height, width = first.left.shape
+    return (width, height), first.where[0]
 
 
 def _rectifier(

@@ -19,7 +19,7 @@ LEAST_PX = 1.5
 """A smaller disparity tells no side."""
 LEAST_SHARE = 0.2
 """Share of the image that must find its partner the other way round."""
-TIMES = 2.5
+TIMES = 2.0
 """How many times as much as the way it is."""
 
 
@@ -35,7 +35,7 @@ def looks_swapped(left: Image, right: Image) -> bool:
         cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         for image in (left, right)
     )
-    range_px = max(16, 16 * int(RANGE_SHARE * a.shape[1] / 16))
+    range_px = max(32, 16 * int(RANGE_SHARE * a.shape[1] / 16))
     if a.shape[1] < 2 * range_px:
         return False  # too few columns to tell anything
     as_is, exchanged = _share(a, b, range_px), _share(b, a, range_px)
