@@ -27,8 +27,8 @@ from drone.report.flight import MODES, Flight, put_there, read_flight
 from drone.report.moments import Moment, Shot, fetch
 from drone.report.pictures import colours
 from drone.runfolder import RunFolder
+from drone.sim.furnish import room_of
 from drone.sim.preview import Colour, overview
-from drone.sim.room import room_from_seed
 
 INK, MUTED = "#1c1f23", "#5d646d"
 MODE_COLOURS = {
@@ -89,7 +89,7 @@ def drawn(flight: Flight, shots: list[Shot]) -> Figure:
 
 def room_picture(flight: Flight) -> np.ndarray:
     """Return the room from outside with the way flown, each mode in its colour."""
-    room = room_from_seed(flight.config.sim.room, flight.config.flight.seed)
+    room = room_of(flight.config.sim.room, flight.config.flight.seed)
     height_m = flight.config.sim.height_m
     rows = flight.track
     breaks = put_there(flight, rows) | (np.diff(rows["mode"], prepend=-1) != 0)

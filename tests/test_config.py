@@ -149,7 +149,10 @@ def test_the_corridor_is_the_hull_and_its_margin():
     [
         ("[pilott]\n", "unknown key 'pilott'; did you mean 'pilot'?"),
         ("[pilot.trust]\nmax_frp = 0.3\n", "'pilot.trust.max_frp'; did you mean 'max_fpr'?"),
-        ("[sim.room]\nzzz = 1\n", "valid here: height_m, length_m, obstacles, width_m"),
+        (
+            "[sim.room]\nzzz = 1\n",
+            "valid here: changes, difficulty, height_m, layout, length_m, obstacles, width_m",
+        ),
         (
             '[[sim.faults]]\nknid = "black"\nkind = "black"\nstart_s = 1\n',
             "'sim.faults.0.knid'; did you mean 'kind'?",

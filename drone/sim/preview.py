@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from drone.geometry import Intrinsics, Matrix
 from drone.messages import Vector3
 from drone.sim.cameras import NEAR_M, inverse_depth, projection_matrix, view_matrix
+from drone.sim.canvas import Rgb
 from drone.sim.room import Room
-from drone.sim.textures import Rgb
 from drone.sim.world import World
 
 Colour = tuple[int, int, int]

@@ -1,27 +1,22 @@
 """A room is data: its size, what covers it, what stands in it, where the light comes from.
 
-In: `RoomConfig` and a seed. Out: a `Room`, and free poses in it. Room frame: NED, origin the middle
-of the floor, x north along the length, y east along the width, z down, so that the floor is z = 0
-and the ceiling z = -height. Whatever stands in the room keeps `GAP_M` from everything else, or
-touches it, so that a drone is never trapped.
+Room frame: NED, origin the middle of the floor, x north along the length, y east along the width,
+z down, so that the floor is z = 0 and the ceiling z = -height. `drone.sim.furnish` makes rooms from
+a seed, `drone.sim.layout` from what is written out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from drone.config import RoomConfig
-from drone.errors import UserError, WorkFailedError
+from drone.errors import WorkFailedError
 from drone.messages import Vector3
 
-GAP_M = 1.25
-"""Least way between two things: twice the hull of 0.52 m and a fifth more."""
 CLEARANCE_M = 0.60
 """Of a free pose, from the drone's middle: half the hull's diagonal (0.37 m) and as far again
 as it drifts while it stops."""
@@ -29,10 +24,31 @@ AHEAD_M = 1.5
 """A free pose looks down a free way so long ..."""
 WAY_HALF_WIDTH_M = 0.41
 """... and so wide to each side: the hull and its margin (`drone.config.CorridorConfig`)."""
-_LAYOUTS, _TRIES_PER_OBSTACLE, _TRIES_PER_POSE = 40, 60, 4000
+_TRIES_PER_POSE = 4000
 
 Point = tuple[float, float]
 """(north, east), m."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """What hangs on a wall, flat.
+
+    Attributes:
+        kind: `door`, `window`, `poster` or `curtain`.
+        along_m: of its middle, from the wall's middle to the right of who looks at it.
+        bottom_m: above the floor.
+        width_m: from left to right.
+        height_m: from bottom to top.
+        seed: names its picture.
+    """
+
+    kind: str
+    along_m: float
+    bottom_m: float
+    width_m: float
+    height_m: float
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +58,29 @@ class Surface:
     Attributes:
         material: one of `drone.sim.textures.MATERIALS`.
         seed: names the picture.
+        fittings: what hangs on it, if it is a wall.
     """
 
     material: str
     seed: int
+    fittings: tuple[Fitting, ...] = ()
 
 
 @dataclass(frozen=True)
 class Obstacle:
-    """An upright box on the floor. Its own x axis is its front's normal, y its width's.
+    """An upright box, a table or a lamp. Its own x axis is its front's normal, y its width's.
 
     Attributes:
-        kind: `pillar`, `crate`, `cupboard`, `shelf` or `chest`; says how it is painted.
+        kind: `pillar`, `crate`, `chest`, `cupboard`, `shelf`, `screen`, `table` or `lamp`; says how
+            it is painted, and what it is made of (`drone.sim.scene`).
         north_m: of its middle.
         east_m: of its middle.
         yaw_rad: of its front.
         depth_m: along its own x.
         width_m: along its own y.
-        height_m: from the floor.
+        height_m: from its underside to its top.
         surface: what covers it.
+        bottom_m: its underside above the floor; a lamp hangs from the ceiling.
     """
 
     kind: str
@@ -71,6 +91,12 @@ class Obstacle:
     width_m: float
     height_m: float
     surface: Surface
+    bottom_m: float = 0.0
+
+    @property
+    def top_m(self) -> float:
+        """Its top above the floor."""
+        return self.bottom_m + self.height_m
 
     @cached_property
     def corners(self) -> tuple[Point, Point, Point, Point]:
@@ -95,7 +121,7 @@ class Obstacle:
         """Return the least distance between two footprints, m.
 
         It lies at a corner of one of them. (Two that cross without a corner inside the other come
-        out too far by at most half their thinner sides, still below `GAP_M` at our sizes.)
+        out too far by at most half their thinner sides.)
         """
         mine = min(other.distance_m(*corner) for corner in (*self.corners, self._middle))
         return min(mine, *(self.distance_m(*corner) for corner in (*other.corners, other._middle)))
@@ -124,8 +150,10 @@ class Room:
         walls: north, east, south, west.
         floor: its cover.
         ceiling: its cover.
-        obstacles: what stands in it.
-        light: unit vector from the room towards the light, NED.
+        obstacles: what stands or hangs in it.
+        light: from the room towards the light, NED, of any length.
+        light_level: 1 as usual, 0.3 dimmed to 30 %.
+        start: where flights start; None for a free place that the seed names.
     """
 
     length_m: float
@@ -136,9 +164,14 @@ class Room:
     ceiling: Surface
     obstacles: tuple[Obstacle, ...]
     light: Vector3
+    light_level: float = 1.0
+    start: Pose | None = None
 
     def clearance_m(self, north_m: float, east_m: float) -> float:
-        """Return the distance from a point to the nearest wall or obstacle, m; < 0 outside."""
+        """Return the distance from a point to the nearest wall or obstacle, m; < 0 outside.
+
+        In plan: what is low or hangs high counts too.
+        """
         walls = min(self.length_m / 2 - abs(north_m), self.width_m / 2 - abs(east_m))
         return min([walls, *(o.distance_m(north_m, east_m) for o in self.obstacles)])
 
@@ -175,118 +208,3 @@ class Room:
         n, e = self.length_m / 2, self.width_m / 2
         walls = ((n, e), (-n, e), (-n, -e), (n, -e))
         return (walls, *(o.corners for o in self.obstacles))
-
-
-def room_from_seed(config: RoomConfig, seed: int) -> Room:
-    """Return the room that a seed names.
-
-    Raises:
-        UserError: so many obstacles do not fit.
-    """
-    rng = np.random.default_rng([seed, 1])
-    obstacles = _furnish(rng, config)
-    light = np.array([*rng.uniform(-1, 1, 2), -rng.uniform(0.4, 1.0)])
-    north, east, down = (float(c) for c in light / np.linalg.norm(light))
-    first, second, third, fourth = (
-        _cover(rng, ("plaster", "plaster", "wallpaper", "brick", "panel")) for _ in range(4)
-    )
-    return Room(
-        length_m=config.length_m,
-        width_m=config.width_m,
-        height_m=config.height_m,
-        walls=(first, second, third, fourth),
-        floor=_cover(rng, ("planks", "carpet", "tiles")),
-        ceiling=_cover(rng, ("plaster", "tiles")),
-        obstacles=obstacles,
-        light=(north, east, down),
-    )
-
-
-def _cover(rng: np.random.Generator, materials: Sequence[str]) -> Surface:
-    return Surface(str(rng.choice(list(materials))), int(rng.integers(2**31)))
-
-
-def _furnish(rng: np.random.Generator, config: RoomConfig) -> tuple[Obstacle, ...]:
-    """Try layouts until all obstacles stand."""
-    most = 0
-    for _ in range(_LAYOUTS):
-        placed = _layout(rng, config)
-        most = max(most, len(placed))
-        if len(placed) == config.obstacles:
-            return tuple(placed)
-    raise UserError(
-        f"sim.room.obstacles = {config.obstacles} do not fit into {config.length_m:g} x "
-        f"{config.width_m:g} m with gaps of {GAP_M} m; {most} would"
-    )
-
-
-def _layout(rng: np.random.Generator, config: RoomConfig) -> list[Obstacle]:
-    """Place obstacles one by one, the first a pillar; give up on the first that does not fit."""
-    placed: list[Obstacle] = []
-    while len(placed) < config.obstacles:
-        for _ in range(_TRIES_PER_OBSTACLE):
-            kind = "pillar" if not placed else _kind(rng)
-            candidate = _candidate(rng, config, kind)
-            if all(candidate.gap_m(other) >= GAP_M for other in placed):
-                placed.append(candidate)
-                break
-        else:
-            break
-    return placed
-
-
-def _kind(rng: np.random.Generator) -> str:
-    kinds = ["pillar", "crate", "cupboard", "shelf", "chest"]
-    return str(rng.choice(kinds, p=[0.42, 0.18, 0.18, 0.14, 0.08]))
-
-
-def _candidate(rng: np.random.Generator, config: RoomConfig, kind: str) -> Obstacle:
-    """Return an obstacle of a kind with the size of a real one, somewhere it may stand."""
-    if kind == "pillar":
-        side = float(rng.uniform(0.15, 0.40))
-        size = (side, side, config.height_m)
-        surface = _cover(rng, ("concrete", "brick", "panel", "wallpaper"))
-    else:
-        low, high = _SIZES[kind]
-        depth, width, height = (float(s) for s in rng.uniform(low, high))
-        size = (depth, width, min(height, config.height_m))
-        surface = _cover(rng, ("cardboard",) if kind in ("crate", "chest") else ("panel",))
-    at_wall = kind in ("cupboard", "shelf")
-    pose = (_pose_at_wall if at_wall else _pose_in_the_open)(rng, config, size)
-    return Obstacle(kind, *pose, *size, surface)
-
-
-_SIZES = {
-    "crate": ((0.40, 0.40, 1.35), (0.70, 0.80, 1.90)),
-    "cupboard": ((0.40, 0.70, 1.40), (0.60, 1.10, 2.00)),
-    "shelf": ((0.28, 0.70, 1.50), (0.40, 1.40, 2.10)),
-    "chest": ((0.40, 0.50, 0.45), (0.60, 0.90, 0.80)),
-}
-"""Least and greatest depth, width and height, m. Only the chest stays below the flying height."""
-
-
-def _pose_in_the_open(
-    rng: np.random.Generator, config: RoomConfig, size: tuple[float, float, float]
-) -> Pose:
-    """Return a pose with a way between the obstacle and every wall (in the middle if need be)."""
-    radius = math.hypot(size[0], size[1]) / 2
-    half = [max(0.0, s / 2 - GAP_M - radius) for s in (config.length_m, config.width_m)]
-    north, east, turn = rng.uniform(-1, 1, 3)
-    return Pose(float(north * half[0]), float(east * half[1]), float(turn * math.pi))
-
-
-def _pose_at_wall(
-    rng: np.random.Generator, config: RoomConfig, size: tuple[float, float, float]
-) -> Pose:
-    """Return a pose with the back to a wall: in a corner, or with a way to both corners."""
-    side = int(rng.integers(4))
-    along_m, across_m = config.width_m, config.length_m
-    if side % 2:
-        along_m, across_m = across_m, along_m
-    corner = along_m / 2 - size[1] / 2
-    free = max(0.0, corner - GAP_M)
-    along = float(rng.uniform(-free, free) if rng.random() < 0.6 else rng.choice([-corner, corner]))
-    away = across_m / 2 - size[0] / 2
-    spots = ((away, along, math.pi), (along, away, -math.pi / 2))
-    north, east, yaw = spots[side % 2]
-    return Pose(north, east, yaw) if side < 2 else Pose(-north, -east, yaw + math.pi)

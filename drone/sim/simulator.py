@@ -37,9 +37,11 @@ from drone.messages import (
 )
 from drone.sim import faults
 from drone.sim.cameras import SensorNoise, StereoCamera, calibration_of
+from drone.sim.furnish import room_of
 from drone.sim.imagefaults import ImageFaults
+from drone.sim.layout import require_flyable
 from drone.sim.lightfaults import EYES, LightFaults
-from drone.sim.room import Room, room_from_seed
+from drone.sim.room import Room
 from drone.sim.vehicle import Kinematics, Quadrotor
 from drone.sim.world import World
 
@@ -95,13 +97,14 @@ class RoomSimulator:
                 from then on, as at the moment of contact.
 
         Raises:
-            UserError: the obstacles do not fit into the room.
+            UserError: a room that cannot be built, or in which no drone can fly.
             WorkFailedError: PyBullet does not start.
             ValueError: rates that do not divide, or a meter for another camera.
         """
         if meter is not None and meter.camera != calibration_of(config.camera).left:
             raise ValueError(f"the meter is for another camera: {meter.camera}")
-        self.room: Room = room_from_seed(config.room, seed)
+        self.room: Room = room_of(config.room, seed)
+        require_flyable(self.room, config.height_m, config.vehicle.hull_height_m)
         self._config = config
         self._meter = meter
         self._seed = seed
@@ -181,7 +184,8 @@ class RoomSimulator:
             for stream in (_NOISE, _START, _RESPAWN)
         )
         self._camera = StereoCamera(self._world, self._config.camera, noise)
-        self._vehicle.put(self.room.free_pose(start), self._config.height_m)
+        pose = self.room.start or self.room.free_pose(start)
+        self._vehicle.put(pose, self._config.height_m)
         self._tick = self._frames = self._collisions = self._events = 0
         self._in_contact = self._landed = self._stands_still = False
         self._start_faults()

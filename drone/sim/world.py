@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from drone.errors import WorkFailedError
 from drone.messages import Vector3
+from drone.sim.canvas import Rgb
 from drone.sim.room import Room
 from drone.sim.scene import Part, Quad, parts
-from drone.sim.textures import Rgb
 
 GRAVITY_MPS2 = 9.81
 _AMBIENT, _DIFFUSE = 0.75, 0.35
@@ -51,6 +51,7 @@ class World:
 
     Attributes:
         room: what it was built from.
+        light_level: 1 as usual, 0.3 dimmed to 30 %.
         client: PyBullet's physicsClientId.
         floor: PyBullet's body id of the floor.
     """
@@ -61,12 +62,13 @@ class World:
         Args:
             room: what to build.
             ceiling: draw the ceiling (it always collides).
-            tops: draw also the tops of obstacles above the flying height.
+            tops: draw also the tops of what reaches the ceiling.
 
         Raises:
             WorkFailedError: PyBullet starts no further physics server.
         """
         self.room = room
+        self.light_level = room.light_level
         self.client: int = pybullet.connect(pybullet.DIRECT)
         if self.client < 0:
             raise WorkFailedError("PyBullet could not start another physics server")
@@ -89,8 +91,8 @@ class World:
             view,
             projection,
             lightDirection=self.room.light,
-            lightAmbientCoeff=_AMBIENT,
-            lightDiffuseCoeff=_DIFFUSE,
+            lightAmbientCoeff=_AMBIENT * self.light_level,
+            lightDiffuseCoeff=_DIFFUSE * self.light_level,
             lightSpecularCoeff=0.0,
             shadow=0,
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
@@ -145,13 +147,13 @@ class World:
         return bodies[[part.name for part in room_parts].index("floor")]
 
     def _create(self, part: Part, file: Path) -> int:
-        """Create one part. Its body sits at the origin: box and quads are given in the room."""
-        box = part.box
-        shape = pybullet.createCollisionShape(
-            pybullet.GEOM_BOX,
-            halfExtents=box.half_m,
-            collisionFramePosition=box.middle_m,
-            collisionFrameOrientation=(0, 0, math.sin(box.yaw_rad / 2), math.cos(box.yaw_rad / 2)),
+        """Create one part. Its body sits at the origin: boxes and quads are given in the room."""
+        turns = [box.yaw_rad / 2 for box in part.boxes]
+        shape = pybullet.createCollisionShapeArray(
+            [pybullet.GEOM_BOX] * len(part.boxes),
+            halfExtents=[box.half_m for box in part.boxes],
+            collisionFramePositions=[box.middle_m for box in part.boxes],
+            collisionFrameOrientations=[(0, 0, math.sin(t), math.cos(t)) for t in turns],
             physicsClientId=self.client,
         )
         visual = self._mesh(part.quads) if part.quads else self.invisible()

@@ -24,7 +24,8 @@ from drone.sim.cameras import (
     projection_matrix,
     view_matrix,
 )
-from drone.sim.room import Surface, room_from_seed
+from drone.sim.furnish import room_from_seed
+from drone.sim.room import Surface
 from drone.sim.scene import Box, Part, Quad
 from drone.sim.world import World
 
@@ -63,7 +64,7 @@ def test_pixels_see_along_their_rays(
     picture[:, :, 0], picture[:, :, 1] = np.arange(256)[None, :], np.arange(256)[:, None]
     h = half_m
     wall = Quad(((north_m, -h, h), (north_m, h, h), (north_m, h, -h), (north_m, -h, -h)))
-    part = Part("floor", Box((0.1, 0.1, 0.1), (0.0, 0.0, 50.0), 0.0), (wall,), picture)
+    part = Part("floor", (Box((0.1, 0.1, 0.1), (0.0, 0.0, 50.0), 0.0),), (wall,), picture)
     monkeypatch.setattr(world_module, "parts", lambda room, **_: (part,))
     monkeypatch.setattr(world_module, "_AMBIENT", 1.0)
     monkeypatch.setattr(world_module, "_DIFFUSE", 0.0)

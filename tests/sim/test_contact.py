@@ -12,8 +12,9 @@ from drone.config import RoomConfig, VehicleConfig
 from drone.geometry import quaternion_from_euler
 from drone.messages import VelocityCommand
 from drone.sim.contact import LOOK_M, MARGIN_M, Hull
+from drone.sim.furnish import room_from_seed
 from drone.sim.rigidbody import Kinematics
-from drone.sim.room import Pose, Room, room_from_seed
+from drone.sim.room import Pose, Room
 from drone.sim.vehicle import Quadrotor, Touch
 from drone.sim.world import World
 

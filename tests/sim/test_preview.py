@@ -5,8 +5,8 @@ import pytest
 from plainroom import a_pillar, a_room
 
 from drone.config import RoomConfig
+from drone.sim.furnish import room_from_seed
 from drone.sim.preview import overview
-from drone.sim.room import room_from_seed
 
 pytestmark = pytest.mark.sim
 RED = (255, 60, 40)

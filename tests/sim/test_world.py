@@ -24,7 +24,7 @@ def one_quad(monkeypatch: pytest.MonkeyPatch) -> object:
 
     def build(quad: Quad) -> World:
         far = Box((0.1, 0.1, 0.1), (0.0, 0.0, 50.0), 0.0)
-        part = Part("floor", far, (quad,), picture)
+        part = Part("floor", (far,), (quad,), picture)
         monkeypatch.setattr(world_module, "parts", lambda room, **_: (part,))
         return World(a_room())
 
