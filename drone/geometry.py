@@ -91,6 +91,32 @@ def euler_from_quaternion(q: Quaternion) -> Vector3:
     return roll, pitch, yaw
 
 
+def optical_rotation(roll_deg: float, pitch_deg: float, yaw_deg: float) -> Matrix:
+    """Return the (3, 3) rotation from a turned optical frame to the one that it was turned from.
+
+    Args:
+        roll_deg: about the optical axis (z), clockwise as the eye sees.
+        pitch_deg: upward (about x).
+        yaw_deg: to the right (about y); yaw is applied first, then pitch, then roll.
+    """
+    roll, pitch, yaw = (math.radians(angle) for angle in (roll_deg, pitch_deg, yaw_deg))
+    about_z = np.array(
+        [[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1.0]]
+    )
+    about_x = np.array(
+        [
+            [1.0, 0, 0],
+            [0, math.cos(pitch), -math.sin(pitch)],
+            [0, math.sin(pitch), math.cos(pitch)],
+        ]
+    )
+    about_y = np.array(
+        [[math.cos(yaw), 0, math.sin(yaw)], [0, 1.0, 0], [-math.sin(yaw), 0, math.cos(yaw)]]
+    )
+    turned: Matrix = about_y @ about_x @ about_z
+    return turned
+
+
 def wrap_angle(angle_rad: float) -> float:
     """Return the same direction in (-pi, pi]."""
     wrapped = math.remainder(angle_rad, 2 * math.pi)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -23,3 +23,5 @@ class SimConfig(Section):
     vehicle: VehicleConfig = VehicleConfig()
     camera: CameraConfig = CameraConfig()
     faults: tuple[FaultConfig, ...] = ()
+    renderer: Literal["auto", "tiny", "egl"] = "auto"
+    """`tiny` draws on the processor, `egl` on the GPU; `auto` takes the GPU where there is one."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from drone.clock import NS_PER_S
 from drone.config import FaultConfig
-from drone.geometry import Matrix
+from drone.geometry import Matrix, optical_rotation
 from drone.messages import Image
 from drone.sim.faults import concerns, holds, rng_of
 
@@ -126,28 +126,3 @@ def _turn(faults: Sequence[FaultConfig]) -> Matrix | None:
     for f in knocks:
         turn = turn @ optical_rotation(f.roll_deg, f.pitch_deg, f.yaw_deg)
     return turn if knocks else None
-
-
-def optical_rotation(roll_deg: float, pitch_deg: float, yaw_deg: float) -> Matrix:
-    """Return the (3, 3) rotation from a turned optical frame to the one that it was turned from.
-
-    Args:
-        roll_deg: about the optical axis (z), clockwise as the eye sees.
-        pitch_deg: upward (about x).
-        yaw_deg: to the right (about y); yaw is applied first, then pitch, then roll.
-    """
-    roll, pitch, yaw = (math.radians(angle) for angle in (roll_deg, pitch_deg, yaw_deg))
-    about_z = np.array(
-        [[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1.0]]
-    )
-    about_x = np.array(
-        [
-            [1.0, 0, 0],
-            [0, math.cos(pitch), -math.sin(pitch)],
-            [0, math.sin(pitch), math.cos(pitch)],
-        ]
-    )
-    about_y = np.array(
-        [[math.cos(yaw), 0, math.sin(yaw)], [0, 1.0, 0], [-math.sin(yaw), 0, math.cos(yaw)]]
-    )
-    return np.asarray(about_y @ about_x @ about_z)

@@ -16,8 +16,10 @@ bit for bit.
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, replace
 from types import TracebackType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +38,7 @@ from drone.messages import (
     VelocityCommand,
 )
 from drone.sim import faults
-from drone.sim.cameras import SensorNoise, StereoCamera, calibration_of
+from drone.sim.cameras import StereoCamera, calibration_of
 from drone.sim.furnish import room_of
 from drone.sim.imagefaults import ImageFaults
 from drone.sim.layout import require_flyable
@@ -57,7 +59,8 @@ class SimOutput:
     """Everything since the previous step.
 
     Attributes:
-        frame: what arrives after faults; None between frames and where the pair is dropped.
+        frame: what arrives after faults, `camera.delay_s` after its stamp, and with it all that
+            belongs to it; None between frames and where the pair is dropped.
         clean: the same before faults, for scoring only.
         true_inverse_depth: (H, W) float32, 1/m, left eye; None between frames.
         vehicle: every tick; the true motion in the room, NED, after faults.
@@ -71,6 +74,16 @@ class SimOutput:
     vehicle: VehicleState
     truth: Truth | None
     events: tuple[FlightEvent, ...]
+
+
+class _Shot(NamedTuple):
+    """One picture on its way from the camera; without one, nothing."""
+
+    stamp_ns: int
+    frame: StereoFrame | None = None
+    clean: StereoFrame | None = None
+    depth: NDArray[np.float32] | None = None
+    truth: Truth | None = None
 
 
 class RoomSimulator:
@@ -113,7 +126,7 @@ class RoomSimulator:
         self._flight = 0
         self._substeps = _whole(config.physics_hz / tick_hz, "physics_hz / tick_hz")
         self._ticks_per_frame = _whole(tick_hz / config.camera.rate_hz, "tick_hz / camera.rate_hz")
-        self._world = World(self.room)
+        self._world = World(self.room, renderer=config.renderer)
         try:
             self._vehicle = Quadrotor(self._world, config.vehicle, config.physics_hz)
             self._start()
@@ -160,7 +173,7 @@ class RoomSimulator:
     def render_bare_pair(self) -> None:
         """Draw both eyes where the drone is and throw them away: the floor of any camera period."""
         motion = self._vehicle.kinematics()
-        self._camera.render_bare_pair(motion.position_m, motion.attitude)
+        self._camera.render_bare_pair(motion)
 
     def close(self) -> None:
         """End the physics client; a second call does nothing."""
@@ -188,6 +201,7 @@ class RoomSimulator:
         self._vehicle.put(pose, self._config.height_m)
         self._tick = self._frames = self._collisions = self._events = 0
         self._in_contact = self._landed = self._stands_still = False
+        self._on_the_way: deque[_Shot] = deque()
         self._start_faults()
 
     def _start_faults(self) -> None:
@@ -197,9 +211,9 @@ class RoomSimulator:
         self._image_faults = ImageFaults(schedule, self._seed)
         self._link = faults.Link(schedule)
         self._poses = faults.History[Kinematics](self._light_faults.longest_early_s)
-        lit = self._light_faults.any
-        rng = np.random.default_rng([self._seed, _FAULT_NOISE])
-        self._fault_noise = SensorNoise(self._config.camera.noise_levels if lit else 0.0, rng)
+        if self._light_faults.any:
+            rng = np.random.default_rng([self._seed, _FAULT_NOISE])
+            self._fault_noise = self._camera.noise(rng)
         self._remember_pose(0)
 
     @property
@@ -262,21 +276,28 @@ class RoomSimulator:
             landed=self._landed,
         )
         vehicle = faults.vehicle_state(self._faulty, vehicle)
-        if self._tick % self._ticks_per_frame:
-            return SimOutput(None, None, None, vehicle, None, tuple(events))
-        return self._look(motion, vehicle, events)
+        if self._tick % self._ticks_per_frame == 0:
+            self._on_the_way.append(self._look(motion))
+        shot = self._arrived()
+        return SimOutput(shot.frame, shot.clean, shot.depth, vehicle, shot.truth, tuple(events))
 
-    def _look(
-        self, motion: Kinematics, vehicle: VehicleState, events: list[FlightEvent]
-    ) -> SimOutput:
+    def _arrived(self) -> _Shot:
+        """Return the picture that arrives in this tick, or an empty one."""
+        delay_ns = round(self._config.camera.delay_s * NS_PER_S)
+        way = self._on_the_way
+        if way and way[0].stamp_ns + delay_ns <= self._stamp_ns:
+            return way.popleft()
+        return _Shot(self._stamp_ns)
+
+    def _look(self, motion: Kinematics) -> _Shot:
         """Take a picture and measure the truth."""
-        shot = self._camera.capture(motion.position_m, motion.attitude)
+        shot = self._camera.capture(motion)
         clean = StereoFrame(self._frames, self._stamp_ns, True, shot.left, shot.right)
         frame = self._image_faults.apply(self._disturb(clean, shot.light, motion))
         truth = self._truth(motion, shot.inverse_depth)
         self._frames += 1
         self._in_contact = False
-        return SimOutput(frame, clean, shot.inverse_depth, vehicle, truth, tuple(events))
+        return _Shot(self._stamp_ns, frame, clean, shot.inverse_depth, truth)
 
     def _disturb(
         self, clean: StereoFrame, light: tuple[Image, Image], motion: Kinematics
@@ -298,9 +319,9 @@ class RoomSimulator:
             then = (
                 self._poses.at(stamp_ns - disturbance.early_ns) if disturbance.early_ns else motion
             )
-            light = self._camera.look(eye, then.position_m, then.attitude, disturbance.turn)
+            light = self._camera.look(eye, then, disturbance.turn)
         light = self._light_faults.through_lens(EYES[eye], light, disturbance)
-        return self._fault_noise.add_to(light)
+        return self._camera.develop(eye, light, self._fault_noise)
 
     def _truth(self, motion: Kinematics, inverse_depth: NDArray[np.float32]) -> Truth:
         return Truth(

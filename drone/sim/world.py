@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from drone.errors import WorkFailedError
 from drone.messages import Vector3
+from drone.sim import egl
 from drone.sim.canvas import Rgb
 from drone.sim.room import Room
 from drone.sim.scene import Part, Quad, parts
@@ -54,25 +56,34 @@ class World:
         light_level: 1 as usual, 0.3 dimmed to 30 %.
         client: PyBullet's physicsClientId.
         floor: PyBullet's body id of the floor.
+        pixel_middle: where within a pixel the renderer samples: 0 (TinyRenderer) or 1/2 (EGL).
     """
 
-    def __init__(self, room: Room, *, ceiling: bool = True, tops: bool = False) -> None:
+    def __init__(
+        self, room: Room, *, ceiling: bool = True, tops: bool = False, renderer: str = "tiny"
+    ) -> None:
         """Build the scene.
 
         Args:
             room: what to build.
             ceiling: draw the ceiling (it always collides).
             tops: draw also the tops of what reaches the ceiling.
+            renderer: `tiny`, `egl` or `auto` (`drone.sim.egl`).
 
         Raises:
+            UserError: EGL is asked for and does not start.
             WorkFailedError: PyBullet starts no further physics server.
         """
         self.room = room
         self.light_level = room.light_level
+        self._egl = egl.chosen(renderer)
+        self.pixel_middle = 0.5 if self._egl else 0.0
         self.client: int = pybullet.connect(pybullet.DIRECT)
         if self.client < 0:
             raise WorkFailedError("PyBullet could not start another physics server")
         try:
+            if self._egl:
+                self._start_egl()
             self.floor = self._build(parts(room, ceiling=ceiling, tops=tops))
         except BaseException:
             self.close()
@@ -96,17 +107,26 @@ class World:
             lightSpecularCoeff=0.0,
             shadow=0,
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
-            renderer=pybullet.ER_TINY_RENDERER,
+            renderer=self._renderer,
             physicsClientId=self.client,
         )
         # Without NumPy support compiled in, PyBullet answers with tuples.
+        pixels = np.asarray(rgba, np.uint8).reshape(height, width, 4)
+        if self._egl and self.light_level != 1.0:  # EGL knows no coefficients
+            pixels = np.asarray(cv2.convertScaleAbs(pixels, alpha=self.light_level), np.uint8)
         return Picture(
-            np.asarray(rgba, np.uint8).reshape(height, width, 4),
+            pixels,
             np.asarray(z_buffer, np.float32).reshape(height, width),
         )
 
     def invisible(self) -> int:
         """Return a visual shape of no extent, for a body that must not be seen."""
+        if self._egl:
+            return int(
+                pybullet.createVisualShape(
+                    pybullet.GEOM_BOX, halfExtents=(1e-6,) * 3, physicsClientId=self.client
+                )
+            )
         return int(
             pybullet.createVisualShape(
                 pybullet.GEOM_MESH,
@@ -121,7 +141,8 @@ class World:
     def close(self) -> None:
         """End the physics client; a second call does nothing."""
         if self.client >= 0:
-            pybullet.disconnect(physicsClientId=self.client)
+            with egl.silenced() if self._egl else nullcontext():
+                pybullet.disconnect(physicsClientId=self.client)
             self.client = -1
 
     def __enter__(self) -> World:
@@ -134,6 +155,17 @@ class World:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _start_egl(self) -> None:
+        with egl.silenced():
+            egl.load(self.client)
+            # The first picture makes the driver say its name once more.
+            self.render([0.0] * 16, [0.0] * 16, (2, 2))
+
+    @property
+    def _renderer(self) -> int:
+        hardware, tiny = pybullet.ER_BULLET_HARDWARE_OPENGL, pybullet.ER_TINY_RENDERER
+        return int(hardware if self._egl else tiny)
 
     def _build(self, room_parts: tuple[Part, ...]) -> int:
         """Create all parts and return the floor's body."""
@@ -156,14 +188,32 @@ class World:
             collisionFrameOrientations=[(0, 0, math.sin(t), math.cos(t)) for t in turns],
             physicsClientId=self.client,
         )
-        visual = self._mesh(part.quads) if part.quads else self.invisible()
+        visual, picture = self._look(part, file)
         body = pybullet.createMultiBody(0.0, shape, visual, physicsClientId=self.client)
         if part.quads:
-            texture = self._texture(file, part.picture)
+            texture = self._texture(file, picture)
             pybullet.changeVisualShape(
                 body, -1, textureUniqueId=texture, physicsClientId=self.client
             )
         return int(body)
+
+    def _look(self, part: Part, file: Path) -> tuple[int, Rgb]:
+        """Return the visual shape of a part and its texture."""
+        if not part.quads:
+            return self.invisible(), part.picture
+        if not self._egl:
+            return self._mesh(part.quads), part.picture
+        lit = self._lit(part)
+        normals = [egl.shading_normal(share / max(lit), self.room.light) for share in lit]
+        visual = egl.mesh(self.client, file.with_suffix(".obj"), part.quads, normals)
+        return visual, egl.texture(part.picture, max(lit))
+
+    def _lit(self, part: Part) -> list[float]:
+        """Return how TinyRenderer lights each quad, of which EGL needs to be told."""
+        cosines = [
+            sum(a * b for a, b in zip(q.normal, self.room.light, strict=True)) for q in part.quads
+        ]
+        return [_AMBIENT + _DIFFUSE * max(0.0, c) for c in cosines]
 
     def _mesh(self, quads: tuple[Quad, ...]) -> int:
         vertices: list[Vector3] = []

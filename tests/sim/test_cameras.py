@@ -15,9 +15,9 @@ from drone.geometry import (
     quaternion_from_euler,
     rotation_from_quaternion,
 )
+from drone.messages import Quaternion
 from drone.sim import world as world_module
 from drone.sim.cameras import (
-    SensorNoise,
     StereoCamera,
     calibration_of,
     inverse_depth,
@@ -27,6 +27,8 @@ from drone.sim.cameras import (
 from drone.sim.furnish import room_from_seed
 from drone.sim.room import Surface
 from drone.sim.scene import Box, Part, Quad
+from drone.sim.sensor import SensorNoise
+from drone.sim.vehicle import Kinematics
 from drone.sim.world import World
 
 pytestmark = pytest.mark.sim
@@ -39,6 +41,12 @@ def rays_of(camera: Intrinsics) -> np.ndarray:
     v, u = np.mgrid[0 : camera.height, 0 : camera.width]
     x, y = (u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy
     return np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3)
+
+
+def still(position_m: tuple[float, ...], attitude: Quaternion) -> Kinematics:
+    """A body at rest."""
+    north, east, down = (float(x) for x in position_m)
+    return Kinematics((north, east, down), (0.0, 0.0, 0.0), attitude, (0.0, 0.0, 0.0))
 
 
 def a_camera(world: World, noise_levels: float = 0.0) -> StereoCamera:
@@ -96,7 +104,7 @@ def test_depth_equals_rays_cast_at_the_room(roll: float, pitch: float, seed: int
     position = np.array([pose.north_m, pose.east_m, -1.1])
     with World(room) as world:
         camera = a_camera(world)
-        shot = camera.capture(tuple(position), attitude)
+        shot = camera.capture(still(tuple(position), attitude))
     world_from_body = rotation_from_quaternion(attitude)
     eye = position + world_from_body @ np.array(camera.calibration.left_in_body_m)
     optical = rays_of(camera.calibration.left)
@@ -117,7 +125,7 @@ def test_a_plane_has_the_disparity_of_its_depth(depth_m: float) -> None:
     with World(room) as world:
         camera = a_camera(world)
         north_m = room.length_m / 2 - depth_m - 0.12
-        shot = camera.capture((north_m, 0.3, -1.2), (1.0, 0.0, 0.0, 0.0))
+        shot = camera.capture(still((north_m, 0.3, -1.2), (1.0, 0.0, 0.0, 0.0)))
     assert shot.inverse_depth[48, 64] == pytest.approx(1 / depth_m, rel=1e-4)
     expected_px = camera.calibration.disparity_metres / depth_m
     assert best_shift(shot.left, shot.right, np.full(shot.left.shape, expected_px)) < 0.5
@@ -131,7 +139,7 @@ def test_disparity_follows_from_depth_at_any_tilt(roll: float, pitch: float, see
     attitude = quaternion_from_euler(math.radians(roll), math.radians(pitch), pose.yaw_rad)
     with World(room) as world:
         camera = a_camera(world)
-        shot = camera.capture((pose.north_m, pose.east_m, -1.1), attitude)
+        shot = camera.capture(still((pose.north_m, pose.east_m, -1.1), attitude))
     disparity = shot.inverse_depth * camera.calibration.disparity_metres
     assert best_shift(shot.left, shot.right, disparity) <= 0.25
 
@@ -157,7 +165,7 @@ def test_the_camera_rolls_with_the_body() -> None:
         camera = a_camera(world)
         for roll in (0.0, 20.0):
             attitude = quaternion_from_euler(math.radians(roll), 0.0, 0.0)
-            shot = camera.capture((0.0, 0.0, -1.2), attitude)
+            shot = camera.capture(still((0.0, 0.0, -1.2), attitude))
             near = shot.inverse_depth > 1 / 1.6
             middles = [np.flatnonzero(near[row]).mean() for row in (20, 76)]
             slants.append(math.degrees(math.atan2(middles[1] - middles[0], 56)))
@@ -193,8 +201,8 @@ def test_no_noise_means_none_and_a_large_image_fits_the_bank() -> None:
 def test_eyes_differ_in_noise_and_in_place() -> None:
     with World(room_from_seed(RoomConfig(), 14)) as world:
         camera = a_camera(world, noise_levels=2.0)
-        one = camera.capture((0.0, 0.0, -1.1), (1.0, 0.0, 0.0, 0.0))
-        two = camera.capture((0.0, 0.0, -1.1), (1.0, 0.0, 0.0, 0.0))
+        one = camera.capture(still((0.0, 0.0, -1.1), (1.0, 0.0, 0.0, 0.0)))
+        two = camera.capture(still((0.0, 0.0, -1.1), (1.0, 0.0, 0.0, 0.0)))
     assert (one.left != two.left).mean() > 0.5
     assert (one.left != one.right).mean() > 0.5
     np.testing.assert_array_equal(one.inverse_depth, two.inverse_depth)
@@ -211,7 +219,7 @@ def test_stereo_can_match_the_room(seed: int) -> None:
         for _ in range(4):
             pose = room.free_pose(rng)
             attitude = quaternion_from_euler(0.0, 0.0, pose.yaw_rad)
-            shot = camera.capture((pose.north_m, pose.east_m, -1.1), attitude)
+            shot = camera.capture(still((pose.north_m, pose.east_m, -1.1), attitude))
             left, right = (cv2.GaussianBlur(i, (0, 0), 0.8) for i in (shot.left, shot.right))
             found = matcher.compute(left, right)[:, 16:] / 16.0
             true = shot.inverse_depth[:, 16:] * camera.calibration.disparity_metres
@@ -226,7 +234,7 @@ def test_other_resolutions_work() -> None:
     config = replace_size(CameraConfig(noise_levels=0.0), 320, 200)
     with World(a_room()) as world:
         camera = StereoCamera(world, config, np.random.default_rng(10))
-        shot = camera.capture((0.0, 0.0, -1.1), (1.0, 0.0, 0.0, 0.0))
+        shot = camera.capture(still((0.0, 0.0, -1.1), (1.0, 0.0, 0.0, 0.0)))
     assert shot.left.shape == shot.right.shape == shot.inverse_depth.shape == (200, 320)
     assert shot.inverse_depth[100, 160] == pytest.approx(1 / (3.0 - 0.12), rel=1e-4)
 

@@ -8,10 +8,11 @@ import pytest
 
 from drone.clock import ns_from_s
 from drone.config import FaultConfig
+from drone.geometry import optical_rotation
 from drone.messages import StereoFrame, VehicleState, VelocityCommand
 from drone.sim import faults
 from drone.sim.imagefaults import ImageFaults
-from drone.sim.lightfaults import LightFaults, optical_rotation
+from drone.sim.lightfaults import LightFaults
 
 pytestmark = pytest.mark.unit
 
