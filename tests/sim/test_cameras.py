@@ -27,7 +27,6 @@ from drone.sim.cameras import (
 from drone.sim.furnish import room_from_seed
 from drone.sim.room import Surface
 from drone.sim.scene import Box, Part, Quad
-from drone.sim.sensor import SensorNoise
 from drone.sim.vehicle import Kinematics
 from drone.sim.world import World
 
@@ -177,25 +176,6 @@ def test_the_camera_rolls_with_the_body() -> None:
 def test_inverse_depth_of_the_z_buffers_ends() -> None:
     ends = inverse_depth(np.array([[0.0, 1.0]], np.float32))
     np.testing.assert_allclose(ends, [[20.0, 1 / 40.0]], rtol=1e-4)
-
-
-def test_noise_has_the_right_size_and_never_repeats() -> None:
-    grey = np.full((96, 128), 100, np.uint8)
-    noise = SensorNoise(3.0, np.random.default_rng(10))
-    first, second = (noise.add_to(grey).astype(float) for _ in range(2))
-    assert first.std() == pytest.approx(3.0, rel=0.05)
-    assert first.mean() == pytest.approx(100, abs=0.2)
-    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.05
-    assert noise.add_to(np.full((96, 128), 255, np.uint8)).max() == 255
-    assert noise.add_to(np.zeros((96, 128), np.uint8)).min() == 0
-
-
-def test_no_noise_means_none_and_a_large_image_fits_the_bank() -> None:
-    grey = np.full((1200, 1600), 100, np.uint8)
-    quiet = SensorNoise(0.0, np.random.default_rng(10))
-    np.testing.assert_array_equal(quiet.add_to(grey), grey)
-    loud = SensorNoise(2.0, np.random.default_rng(10))
-    assert loud.add_to(grey).std() == pytest.approx(2.0, rel=0.05)
 
 
 def test_eyes_differ_in_noise_and_in_place() -> None:
