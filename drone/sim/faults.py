@@ -50,9 +50,16 @@ def concerns(fault: FaultConfig, eye: str) -> bool:
     return fault.where in (eye, "pair")
 
 
-def rng_of(seed: int, place: int, use: int = 0) -> np.random.Generator:
-    """Return a random stream of the fault at this place in the schedule."""
-    return np.random.default_rng([seed, FAULTS, place, use])
+def rng_of(seed: Sequence[int], place: int, use: int = 0) -> np.random.Generator:
+    """Return a random stream of the fault at this place in the schedule.
+
+    Args:
+        seed: what names the flight: the seed, and the flight's number where it is not the first.
+        place: in the schedule.
+        use: tells several streams of one fault apart.
+    """
+    first, *more = seed
+    return np.random.default_rng([first, FAULTS, place, use, *more])
 
 
 class History(Generic[Value]):

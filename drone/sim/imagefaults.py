@@ -34,12 +34,12 @@ class ImageFaults:
     State: per stage, the older images that it may show again, and its random stream.
     """
 
-    def __init__(self, schedule: Sequence[FaultConfig], seed: int) -> None:
+    def __init__(self, schedule: Sequence[FaultConfig], seed: Sequence[int]) -> None:
         """Make the stages.
 
         Args:
             schedule: all faults; those of other places are passed over.
-            seed: the flight's.
+            seed: what names the flight (`drone.sim.faults.rng_of`).
         """
         self._stages: list[tuple[FaultConfig, _Stage]] = []
         for place, fault in enumerate(schedule):

@@ -53,7 +53,7 @@ class LightFaults:
     State: the random patches of covered lenses, made when first needed.
     """
 
-    def __init__(self, schedule: Sequence[FaultConfig], seed: int) -> None:
+    def __init__(self, schedule: Sequence[FaultConfig], seed: Sequence[int]) -> None:
         self._faults = [(k, f) for k, f in enumerate(schedule) if f.kind in _LIGHT]
         self._seed = seed
         self._patches: dict[tuple[int, str], NDArray[np.float32]] = {}

@@ -205,14 +205,14 @@ class RoomSimulator:
         self._start_faults()
 
     def _start_faults(self) -> None:
-        schedule = self._config.faults
+        schedule, again = self._config.faults, [self._flight] if self._flight else []
         self._faulty: tuple[FaultConfig, ...] = ()
-        self._light_faults = LightFaults(schedule, self._seed)
-        self._image_faults = ImageFaults(schedule, self._seed)
+        self._light_faults = LightFaults(schedule, [self._seed, *again])
+        self._image_faults = ImageFaults(schedule, [self._seed, *again])
         self._link = faults.Link(schedule)
         self._poses = faults.History[Kinematics](self._light_faults.longest_early_s)
         if self._light_faults.any:
-            rng = np.random.default_rng([self._seed, _FAULT_NOISE])
+            rng = np.random.default_rng([self._seed, _FAULT_NOISE, *again])
             self._fault_noise = self._camera.noise(rng)
         self._remember_pose(0)
 

@@ -25,7 +25,7 @@ def a_frame(seq: int) -> StereoFrame:
 
 def levels(*schedule: FaultConfig, frames: int = 6) -> list[tuple[int | None, int | None] | None]:
     """What each eye shows in each frame; None where nothing came."""
-    stages, seen = ImageFaults(schedule, seed=10), []
+    stages, seen = ImageFaults(schedule, seed=[10]), []
     for seq in range(frames):
         clean = a_frame(seq)
         frame = stages.apply(clean)
@@ -97,7 +97,7 @@ def test_a_delayed_eye_shows_what_it_saw_delay_s_ago() -> None:
 
 
 def test_a_torn_image_is_new_above_and_the_previous_one_below() -> None:
-    stages = ImageFaults([FaultConfig(kind="torn", eye="left", share=0.25, start_s=1)], seed=10)
+    stages = ImageFaults([FaultConfig(kind="torn", eye="left", share=0.25, start_s=1)], seed=[10])
     first, second, third = (stages.apply(a_frame(k)) for k in range(3))
     assert first is not None
     assert second is not None
@@ -135,13 +135,14 @@ def test_lots_depend_on_the_seed_and_on_nothing_else() -> None:
     late = FaultConfig(kind="dropped", eye="pair", probability=0.5, start_s=50)
     white = FaultConfig(kind="white", eye="left", start_s=0)
 
-    def lost(*schedule: FaultConfig, seed: int = 10) -> list[bool]:
+    def lost(*schedule: FaultConfig, seed: tuple[int, ...] = (10,)) -> list[bool]:
         stages = ImageFaults(schedule, seed)
         return [stages.apply(a_frame(k)) is None for k in range(100)]
 
     assert lost(drop) == lost(drop, white)
     assert lost(drop)[50:] == lost(late)[50:]
-    assert lost(drop) != lost(drop, seed=11)
+    assert lost(drop) != lost(drop, seed=(11,))
+    assert lost(drop) != lost(drop, seed=(10, 1)), "another flight in the same room"
     assert lost(drop) != lost(white, drop), "each fault draws for itself"
 
 
@@ -155,7 +156,7 @@ def test_a_blurred_point_spreads_as_a_gaussian() -> None:
     light = np.zeros((41, 41), np.uint8)
     light[20, 20] = 255
     fault = FaultConfig(kind="blurred", eye="left", sigma_px=1.5, start_s=0)
-    lens = LightFaults([fault], seed=10)
+    lens = LightFaults([fault], seed=[10])
     at = lens.at("left", 0)
     assert at is not None
     assert not at.moves
@@ -170,7 +171,7 @@ def test_a_blurred_point_spreads_as_a_gaussian() -> None:
 @pytest.mark.parametrize("level", [5.0, 250.0])
 def test_a_covered_lens_shows_the_patch_and_the_rest(share: float, level: float) -> None:
     fault = FaultConfig(kind="covered", eye="pair", share=share, level=level, start_s=0)
-    lens = LightFaults([fault], seed=10)
+    lens = LightFaults([fault], seed=[10])
     at = lens.at("right", 0)
     assert at is not None
     light = np.full((96, 128), 120, np.uint8)
