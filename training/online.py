@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,44 +21,30 @@ import torch
 
 from drone.clock import ns_from_s
 from drone.config import LearnerConfig
-from drone.errors import UserError
 from drone.geometry import DistanceMeter
 from drone.messages import (
     DistanceLabel,
+    FloatGrid,
+    Image,
     LearnerReport,
     ModelVersion,
     StereoFrame,
     Vector3,
 )
-from drone.onboard.mono import MonoNetwork, MonoSpec, network_input
+from drone.onboard.mono import MonoSpec, network_input
 from drone.runfolder import strict_json
 from training.buffer import Batch, HoldOut, LabelledFrame, ReplayBuffer, role
 from training.export import Exporter, sha256
+from training.gate import Gate
 from training.networks import GridNet, grid_loss
 
 WARMUP_STEPS = 50
 MAX_GRADIENT = 5.0
-EXPORT_TOLERANCE = 1e-4
-"""Largest difference between ONNX Runtime's and torch's outputs."""
-GATE_RATIO, GATE_MARGIN = 1.15, 0.02
-"""A candidate may have at most this held-out error: ratio times the flying one's plus margin."""
 
 
 def single_thread() -> None:
     """Let torch use one thread, without which training is not repeatable."""
     torch.set_num_threads(1)
-
-
-class Score(NamedTuple):
-    """A version's obstacle distance for a held-out frame, m, NaN where unknown.
-
-    Attributes:
-        obstacle_m: as it thinks.
-        cautious_m: as it flies.
-    """
-
-    obstacle_m: float
-    cautious_m: float
 
 
 @dataclass
@@ -100,8 +84,6 @@ class OnlineTrainer:
         self.counts = LearnerCounts()
         self._config = config
         self._spec = spec
-        self._meter = meter
-        self._caution = caution
         self._rng = np.random.default_rng([seed, 7])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -114,8 +96,7 @@ class OnlineTrainer:
         self._exporter = Exporter(self._network, spec)
         self.buffer = ReplayBuffer(config.buffer_frames)
         self.holdout = HoldOut(config.holdout_frames)
-        self._flying: dict[int, Score] = {}
-        self._flying_network: MonoNetwork | None = None
+        self._gate = Gate(spec, meter, caution, self.holdout)
         self._published_ns = 0
         self._published_steps = 0
 
@@ -225,85 +206,31 @@ class OnlineTrainer:
         }
         onnx = self._exporter.export(self._average, version, {"training": strict_json(summary)})
         model = ModelVersion(version, now_ns, True, onnx, sha256(onnx))
-        network, scores, refused = self._gate(model)
-        if refused:
+        verdict = self._gate.judge(model, self._answer)
+        if verdict.refused:
             self.counts.rejected += 1
-            self.counts.rejections.append(refused)
+            self.counts.rejections.append(verdict.refused)
             return None
         self.counts.version = version
-        self.counts.holdout_male = self._male(scores)
-        self._flying, self._flying_network = scores, network
+        self.counts.holdout_male = verdict.male
         return ModelVersion(
             version,
             now_ns,
             True,
             onnx,
             model.sha256,
-            tuple(scores),
-            tuple(score.cautious_m for score in scores.values()),
+            tuple(verdict.scores),
+            tuple(score.cautious_m for score in verdict.scores.values()),
             strict_json({**summary, "holdout_male": self.counts.holdout_male}),
         )
 
-    def _gate(self, model: ModelVersion) -> tuple[MonoNetwork | None, dict[int, Score], str]:
-        """Return the candidate, its held-out scores, and why it may not fly.
-
-        Both versions are compared on all held-out frames of today: the flying one is scored on
-        those that came since it was published, or it would live on the frames that once suited it.
-        """
-        try:
-            network = MonoNetwork(model, self._spec)
-        except UserError as error:
-            return None, {}, str(error)
-        scores = self._scores(network, {})
-        if len(scores) < len(self.holdout):
-            return None, {}, "not finite on a held-out frame"
-        if not self._equals_torch(network):
-            return None, {}, "ONNX differs from torch"
-        if self._flying_network is not None:
-            self._flying = self._scores(self._flying_network, self._flying)
-        candidate, flying = self._male(scores, self._flying), self._male(self._flying, scores)
-        if candidate > GATE_RATIO * flying + GATE_MARGIN:
-            return None, {}, f"held-out error {candidate:.3f}, flying {flying:.3f}"
-        return network, scores, ""
-
-    def _scores(self, network: MonoNetwork, known: Mapping[int, Score]) -> dict[int, Score]:
-        """Return a version's score for each held-out frame; none where its answer is not finite."""
-        scores: dict[int, Score] = {}
-        for frame in self.holdout.frames:
-            if frame.seq in known:
-                scores[frame.seq] = known[frame.seq]
-                continue
-            answer = network.estimate(frame.image)
-            if answer.finite:
-                grids = (answer.inverse_depth, answer.near_bound(self._caution))
-                scores[frame.seq] = Score(*(self._meter.obstacle_m(g, frame.down) for g in grids))
-        return scores
-
-    def _equals_torch(self, network: MonoNetwork) -> bool:
-        image = self.holdout.frames[-1].image if len(self.holdout) else self._gray()
+    def _answer(self, image: Image) -> tuple[FloatGrid, FloatGrid]:
+        """Return torch's own answer to an image of the network's input size."""
         batch = torch.from_numpy(network_input(image, self._spec.width_px, self._spec.height_px))
         with torch.no_grad():
-            expected = [output[0, 0].numpy() for output in self._average.eval()(batch)]
+            inverse_depth, log_variance = self._average.eval()(batch)
         self._average.train()
-        answer = network.estimate(image)
-        found = (answer.inverse_depth, answer.log_variance)
-        differences = [np.abs(f - e).max() for f, e in zip(found, expected, strict=True)]
-        return bool(max(differences) <= EXPORT_TOLERANCE)
-
-    def _gray(self) -> np.ndarray:
-        return np.full((self._spec.height_px, self._spec.width_px), 128, np.uint8)
-
-    def _male(self, scores: dict[int, Score], among: dict[int, Score] | None = None) -> float:
-        """Return the mean absolute log error on the held-out frames scored, NaN without any."""
-        errors = [
-            abs(math.log(scores[f.seq].obstacle_m / f.obstacle_m))
-            for f in self.holdout.frames
-            if f.seq in scores
-            and (among is None or f.seq in among)
-            and math.isfinite(f.obstacle_m)
-            and math.isfinite(scores[f.seq].obstacle_m)
-        ]
-        return sum(errors) / len(errors) if errors else math.nan
+        return inverse_depth[0, 0].numpy(), log_variance[0, 0].numpy()
 
 
 def _augmented(

@@ -11,7 +11,7 @@ from drone.config import LearnerConfig
 from drone.geometry import DistanceMeter, GridSpec, Intrinsics
 from drone.messages import DistanceLabel, StereoFrame
 from drone.onboard.mono import MonoNetwork, MonoSpec
-from training import online
+from training import gate, online
 from training.buffer import GUARD_S, Batch
 from training.online import OnlineTrainer
 
@@ -273,7 +273,7 @@ def test_the_gate_refuses_nan(held_out):
     assert learner.counts.rejected == 1
     assert learner.counts.version == version
     assert learner.counts.rejections == [
-        "not finite on a held-out frame" if held_out else "ONNX differs from torch"
+        "not finite on a held-out frame" if held_out else "ONNX differs from the learner"
     ]
 
 
@@ -295,7 +295,7 @@ def test_the_gate_refuses_what_is_clearly_worse(monkeypatch):
     assert learner.publish(ns_from_s(50.0)) is None
     assert "held-out error" in learner.counts.rejections[-1]
     assert learner.counts.version == version
-    monkeypatch.setattr(online, "GATE_MARGIN", 100.0)
+    monkeypatch.setattr(gate, "GATE_MARGIN", 100.0)
     learner.learn()
     spoil(learner)
     passed = learner.publish(ns_from_s(60.0))
@@ -365,10 +365,10 @@ def test_the_flying_version_is_scored_on_frames_that_came_after_it(monkeypatch):
     learner = trainer()
     versions = teach(learner, 60)
     scored = set(versions[-1].holdout_seq)
-    monkeypatch.setattr(online, "GATE_MARGIN", -10.0)  # nothing passes from now on
+    monkeypatch.setattr(gate, "GATE_MARGIN", -10.0)  # nothing passes from now on
     assert teach(learner, 60, start=60) == []
     assert learner.counts.rejected > 0
     newer = {f.seq for f in learner.holdout.frames} - scored
     assert newer, "held-out frames came since"
     last = max(newer)
-    assert {seq for seq in newer if seq <= last - 20} <= set(learner._flying)
+    assert {seq for seq in newer if seq <= last - 20} <= set(learner._gate.flying)
