@@ -19,6 +19,7 @@ from drone.sim.simulator import RoomSimulator, SimOutput
 from training.export import Exporter, sha256
 from training.networks import GridNet, grid_loss
 from training.online import OnlineTrainer, single_thread
+from training.trainer import Syllabus
 
 DOWN = (0.0, 1.0, 0.0)
 
@@ -77,7 +78,7 @@ class _Bench:
         self._onnx = onnx
         self._perception.load(ModelVersion(1, 0, True, onnx, sha256(onnx)))
         self._trainer = OnlineTrainer(
-            config.learner, spec, self._perception.meter, config.flight.seed
+            Syllabus(config.learner, spec, self._perception.meter, config.flight.seed)
         )
 
     def stereo_label(self, rounds: int) -> Figure:

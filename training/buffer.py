@@ -36,6 +36,7 @@ class LabelledFrame:
         confidence: (rows, cols) float32, 0-1.
         obstacle_m: by stereo, m, NaN where unknown.
         down: unit vector along gravity in the optical frame.
+        lambda_px: the paper's mean disparity, px, NaN where unknown.
     """
 
     seq: int
@@ -45,6 +46,7 @@ class LabelledFrame:
     confidence: FloatGrid
     obstacle_m: float
     down: Vector3
+    lambda_px: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

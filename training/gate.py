@@ -111,8 +111,9 @@ class Gate:
                 continue
             answer = network.estimate(frame.image)
             if answer.finite:
-                grids = (answer.inverse_depth, answer.near_bound(self._caution))
-                scores[frame.seq] = Score(*(self._meter.obstacle_m(g, frame.down) for g in grids))
+                scores[frame.seq] = Score(
+                    *(answer.obstacle_m(self._meter, frame.down, c) for c in (0.0, self._caution))
+                )
         return scores
 
     def _equal(self, network: MonoNetwork, answer: Answer) -> bool:

@@ -1,42 +1,28 @@
 """Learning in flight: labelled frames in, model versions out, in lockstep with the frames.
 
-    observe(frame, label) ─► buffer / held-out block
-    learn()               ─► a fixed number of steps; NaN rolls back to the averaged weights
-    publish(now)          ─► candidate = averaged weights ─► ONNX ─► gate ─► ModelVersion or None
+    learn() ─► a fixed number of steps; NaN rolls back to the averaged weights
 
-What flies is a running average of the weights, which is calmer than the weights themselves. The
-gate lets a candidate through only if it is finite, its ONNX answers equal torch's, and it is not
-clearly worse than the flying version on the held-out frames.
+What flies is a running average of the weights, which is calmer than the weights themselves
+(`training.trainer` has what all learners do alike, `training.gate` what may fly).
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 import torch
 
-from drone.clock import ns_from_s
-from drone.config import LearnerConfig
-from drone.geometry import DistanceMeter
 from drone.messages import (
-    DistanceLabel,
     FloatGrid,
     Image,
-    LearnerReport,
-    ModelVersion,
-    StereoFrame,
-    Vector3,
 )
-from drone.onboard.mono import MonoSpec, network_input
-from drone.runfolder import strict_json
-from training.buffer import Batch, HoldOut, LabelledFrame, ReplayBuffer, role
-from training.export import Exporter, sha256
-from training.gate import Gate
+from drone.onboard.mono import network_input
+from training.buffer import Batch, LabelledFrame, ReplayBuffer
+from training.export import Exporter
 from training.networks import GridNet, grid_loss
+from training.trainer import Syllabus, Trainer
 
 WARMUP_STEPS = 50
 MAX_GRADIENT = 5.0
@@ -47,82 +33,29 @@ def single_thread() -> None:
     torch.set_num_threads(1)
 
 
-@dataclass
-class LearnerCounts:
-    """What has happened so far."""
-
-    labelled: int = 0
-    steps: int = 0
-    rollbacks: int = 0
-    rejected: int = 0
-    version: int = 0
-    train_loss: float = math.nan
-    holdout_male: float = math.nan
-    rejections: list[str] = field(default_factory=list)
-
-
-class OnlineTrainer:
+class OnlineTrainer(Trainer):
     """The `cnn` learner."""
 
-    def __init__(
-        self,
-        config: LearnerConfig,
-        spec: MonoSpec,
-        meter: DistanceMeter,
-        seed: int,
-        caution: float = 0.0,
-    ) -> None:
-        """Make a fresh network.
-
-        Args:
-            config: of the learner.
-            spec: what its models are made for.
-            meter: measures the held-out frames' obstacle distance.
-            seed: of weights and sampling.
-            caution: of the distances that go to trust (`MonoAnswer.near_bound`).
-        """
-        self.counts = LearnerCounts()
-        self._config = config
-        self._spec = spec
+    def __init__(self, syllabus: Syllabus) -> None:
+        """Make a fresh network."""
+        super().__init__(syllabus)
+        config, seed = syllabus.config, syllabus.seed
         self._rng = np.random.default_rng([seed, 7])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = GridNet(spec.grid)
+            network = GridNet(self._spec.grid)
         self._network = network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self._average = copy.deepcopy(self._network)
         self._optimizer = torch.optim.AdamW(
             self._network.parameters(), config.learning_rate, weight_decay=config.weight_decay
         )
-        self._exporter = Exporter(self._network, spec)
+        self._exporter = Exporter(self._network, self._spec)
         self.buffer = ReplayBuffer(config.buffer_frames)
-        self.holdout = HoldOut(config.holdout_frames)
-        self._gate = Gate(spec, meter, caution, self.holdout)
-        self._published_ns = 0
-        self._published_steps = 0
 
-    def observe(self, frame: StereoFrame, label: DistanceLabel, down: Vector3) -> None:
-        """Take in a labelled frame; one without a valid label teaches nothing."""
-        if not label.valid or frame.left is None:
-            return
-        self.counts.labelled += 1
-        size = (self._spec.width_px, self._spec.height_px)
-        image = frame.left
-        if image.shape[::-1] != size:
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        sample = LabelledFrame(
-            frame.seq,
-            frame.stamp_ns,
-            image,
-            label.inverse_depth,
-            label.confidence,
-            label.obstacle_m,
-            down,
-        )
-        purpose = role(frame.stamp_ns, self._config)
-        if purpose == "train":
-            self.buffer.add(sample)
-        elif purpose == "holdout":
-            self.holdout.add(sample)
+    @property
+    def buffered(self) -> int:
+        """Labelled frames held for training."""
+        return len(self.buffer)
 
     def learn(self) -> None:
         """Do the steps that one labelled frame is worth."""
@@ -131,28 +64,8 @@ class OnlineTrainer:
         for _ in range(self._config.steps_per_frame):
             self._step(self.buffer.sample(self._config.batch_size, self._rng))
 
-    def publish(self, now_ns: int) -> ModelVersion | None:
-        """Return the next version if one is due and passes the gate."""
-        due = now_ns - self._published_ns >= ns_from_s(self._config.publish_s)
-        if not due or self.counts.steps == self._published_steps:
-            return None
-        self._published_ns, self._published_steps = now_ns, self.counts.steps
-        return self._candidate(now_ns)
-
-    def report(self, now_ns: int) -> LearnerReport:
-        """Return how learning stands."""
-        c = self.counts
-        return LearnerReport(
-            seq=c.steps,
-            stamp_ns=now_ns,
-            valid=True,
-            sgd_steps=c.steps,
-            buffer_frames=len(self.buffer),
-            holdout_frames=len(self.holdout),
-            train_loss=c.train_loss,
-            holdout_male=c.holdout_male,
-            version=c.version,
-        )
+    def _take(self, sample: LabelledFrame) -> None:
+        self.buffer.add(sample)
 
     def _step(self, batch: Batch) -> None:
         image, target, confidence = _augmented(batch, self._rng)
@@ -197,32 +110,8 @@ class OnlineTrainer:
         self._network.load_state_dict(self._average.state_dict())
         self._optimizer.state.clear()
 
-    def _candidate(self, now_ns: int) -> ModelVersion | None:
-        version = self.counts.version + 1
-        summary = {
-            "labelled_frames": self.counts.labelled,
-            "sgd_steps": self.counts.steps,
-            "train_loss": self.counts.train_loss,
-        }
-        onnx = self._exporter.export(self._average, version, {"training": strict_json(summary)})
-        model = ModelVersion(version, now_ns, True, onnx, sha256(onnx))
-        verdict = self._gate.judge(model, self._answer)
-        if verdict.refused:
-            self.counts.rejected += 1
-            self.counts.rejections.append(verdict.refused)
-            return None
-        self.counts.version = version
-        self.counts.holdout_male = verdict.male
-        return ModelVersion(
-            version,
-            now_ns,
-            True,
-            onnx,
-            model.sha256,
-            tuple(verdict.scores),
-            tuple(score.cautious_m for score in verdict.scores.values()),
-            strict_json({**summary, "holdout_male": self.counts.holdout_male}),
-        )
+    def _export(self, version: int, training: str) -> bytes:
+        return self._exporter.export(self._average, version, {"training": training})
 
     def _answer(self, image: Image) -> tuple[FloatGrid, FloatGrid]:
         """Return torch's own answer to an image of the network's input size."""

@@ -32,7 +32,8 @@ from drone.onboard.health import check_frame
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilot import Pilot, PilotState, decide
 from drone.scoring import FlightScore
-from training.teacher import Learner, Syllabus
+from training.teacher import Learner
+from training.trainer import Syllabus
 
 
 class Session:
@@ -50,6 +51,7 @@ class Session:
                 self.perception.meter,
                 config.flight.seed,
                 config.pilot.mono.caution,
+                calibration.disparity_metres,
             )
         )
         self.score = FlightScore(config.pilot.switching.stop_m)

@@ -1,6 +1,6 @@
 """The learner's own process: labelled frames in over a pipe, lessons out, one at a time.
 
-    flight's process: Learner.begin ──(frame, label, down)──► serve ─► OnlineTrainer
+    flight's process: Learner.begin ──(frame, label, down)──► serve ─► Trainer
                       Learner.lesson ◄──────(Lesson)────────┘
 
 Between `begin` and `lesson` the flight goes on while the network learns, on another core; a thread
@@ -20,24 +20,12 @@ import time
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-from drone.config import LearnerConfig
 from drone.errors import WorkFailedError
-from drone.geometry import DistanceMeter
 from drone.messages import DistanceLabel, LearnerReport, ModelVersion, StereoFrame, Vector3
-from drone.onboard.mono import MonoSpec
+from training.trainer import Syllabus
 
 STOP_S = 10.0
 """Time that the process gets to end by itself."""
-
-
-class Syllabus(NamedTuple):
-    """What a trainer is made from (see `OnlineTrainer`)."""
-
-    config: LearnerConfig
-    spec: MonoSpec
-    meter: DistanceMeter
-    seed: int
-    caution: float
 
 
 class Lesson(NamedTuple):
@@ -111,10 +99,9 @@ class Learner:
 
 def serve(pipe: Connection) -> None:
     """Teach until the other end closes the pipe."""
-    from training.online import OnlineTrainer, single_thread
+    from training.learners import trainer_for
 
-    single_thread()
-    trainer = OnlineTrainer(*pipe.recv())
+    trainer = trainer_for(pipe.recv())
     while True:
         frame, label, down = pipe.recv()
         started_s = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,3 +66,19 @@ def need(module: str, extra: str) -> None:
         raise UserError(
             f"this needs {module}, which is not installed: pip install 'drone[{extra}]'"
         )
+
+
+def seed_range(text: str) -> range:
+    """Return the seeds that `A-B` names, both ends included.
+
+    Raises:
+        UserError: not such a range.
+    """
+    from drone.config import SEEDS
+
+    match = re.fullmatch(r"(\d+)-(\d+)", text)
+    if not match or int(match[1]) > int(match[2]):
+        raise UserError(f"--seeds {text!r}: expected a range such as 0-9")
+    if int(match[2]) >= SEEDS:
+        raise UserError(f"--seeds {text!r}: a seed must be less than {SEEDS}")
+    return range(int(match[1]), int(match[2]) + 1)

@@ -14,8 +14,9 @@ from drone.commands.common import (
     command_parser,
     need,
     print_json,
+    seed_range,
 )
-from drone.config import SEEDS, Config, launch_folder, load
+from drone.config import Config, launch_folder, load
 from drone.errors import UserError
 
 if TYPE_CHECKING:
@@ -67,12 +68,7 @@ def _seeds(args: argparse.Namespace) -> Sequence[int]:
         return [int(args.seed)]
     if args.seeds is None:
         return []
-    match = re.fullmatch(r"(\d+)-(\d+)", args.seeds)
-    if not match or int(match[1]) > int(match[2]):
-        raise UserError(f"--seeds {args.seeds!r}: expected a range such as 0-9")
-    if int(match[2]) >= SEEDS:
-        raise UserError(f"--seeds {args.seeds!r}: a seed must be less than {SEEDS}")
-    return range(int(match[1]), int(match[2]) + 1)
+    return seed_range(args.seeds)
 
 
 def _fly_one(config: Config, args: argparse.Namespace) -> int:

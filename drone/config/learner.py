@@ -12,7 +12,8 @@ from drone.config.base import NotNegative, Positive, Section
 class LearnerConfig(Section):
     """Learning in lockstep: a fixed number of steps per labelled frame."""
 
-    kind: Literal["cnn"] = "cnn"
+    kind: Literal["cnn", "texton-knn", "texton-linear", "texton-gp", "texton-mlp"] = "cnn"
+    """The network, or one of the paper's learners."""
     steps_per_frame: Annotated[int, Field(ge=0, le=1000)] = 1
     batch_size: Annotated[int, Field(ge=2, le=512)] = 8
     learning_rate: Positive = 4e-3
@@ -29,3 +30,5 @@ class LearnerConfig(Section):
     holdout_every: Annotated[int, Field(ge=2)] = 5
     """... one block in so many."""
     holdout_frames: Annotated[int, Field(ge=8)] = 300
+    active: bool = False
+    """Of the paper's learners: only frames that mono decides wrongly are learned from."""

@@ -3,11 +3,14 @@
 Model contract (also in docs/architecture.md): input `image` float32 (1, 1, H, W) in 0-1, outputs
 `inverse_depth` and `log_variance` float32 (1, 1, rows, cols); metadata `contract`, `grid`, `input`,
 `calibration`, `version`. A version is a whole ONNX file, so that a swap exchanges one reference.
+A model may answer the obstacle distance itself: `obstacle_inverse` (1/m) and
+`obstacle_log_variance` (log(1/m^2)), float32 (1, 1) each; without them it is measured on the grid.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,11 +19,13 @@ import numpy as np
 import onnxruntime as ort
 
 from drone.errors import UserError
-from drone.geometry import GridSpec
-from drone.messages import FloatGrid, Image, ModelVersion
+from drone.geometry import DistanceMeter, GridSpec
+from drone.messages import FloatGrid, Image, ModelVersion, Vector3
 
 CONTRACT = "drone-mono-1"
 OUTPUTS = ("inverse_depth", "log_variance")
+OBSTACLE_OUTPUTS = ("obstacle_inverse", "obstacle_log_variance")
+"""Both or neither."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,16 +35,35 @@ class MonoAnswer:
     Attributes:
         inverse_depth: (rows, cols) float32, 1/m.
         log_variance: (rows, cols) float32, log(1/m^2).
+        obstacle: inverse obstacle distance, 1/m, and its log variance, where the model says them.
     """
 
     inverse_depth: FloatGrid
     log_variance: FloatGrid
+    obstacle: tuple[float, float] | None = None
 
     @property
     def finite(self) -> bool:
         """Every number is one."""
         grids = (self.inverse_depth, self.log_variance)
-        return all(bool(np.isfinite(grid).all()) for grid in grids)
+        obstacle = self.obstacle or ()
+        return all(map(math.isfinite, obstacle)) and all(
+            bool(np.isfinite(grid).all()) for grid in grids
+        )
+
+    def obstacle_m(self, meter: DistanceMeter, down: Vector3, caution: float = 0.0) -> float:
+        """Return the obstacle distance, m: the model's own, or else measured on the grid.
+
+        Args:
+            meter: of the camera.
+            down: unit vector along gravity in the optical frame.
+            caution: how many standard deviations nearer than the model thinks.
+        """
+        if self.obstacle is None:
+            return meter.obstacle_m(self.near_bound(caution), down)
+        inverse, log_variance = self.obstacle
+        near = inverse + caution * math.exp(0.5 * log_variance)
+        return min(1 / near, meter.corridor.far_m) if near > 0 else meter.corridor.far_m
 
     def near_bound(self, caution: float) -> FloatGrid:
         """Return inverse depth plus so many of the network's own standard deviations.
@@ -91,6 +115,11 @@ class MonoNetwork:
         self.version = model.seq
         self._spec = spec
         self._session = session_from_onnx(model.onnx)
+        found = {output.name for output in self._session.get_outputs()}
+        self._outputs = [
+            *OUTPUTS,
+            *(OBSTACLE_OUTPUTS if found.issuperset(OBSTACLE_OUTPUTS) else ()),
+        ]
         _check(self._session.get_modelmeta().custom_metadata_map, spec, model.seq)
 
     def estimate(self, image: Image) -> MonoAnswer:
@@ -100,8 +129,11 @@ class MonoNetwork:
             image: (H, W) uint8 of any size with the camera's aspect.
         """
         batch = network_input(image, self._spec.width_px, self._spec.height_px)
-        inverse_depth, log_variance = self._session.run(list(OUTPUTS), {"image": batch})
-        return MonoAnswer(inverse_depth[0, 0], log_variance[0, 0])
+        inverse_depth, log_variance, *obstacle = self._session.run(self._outputs, {"image": batch})
+        scalars = tuple(float(x[0, 0]) for x in obstacle)
+        return MonoAnswer(
+            inverse_depth[0, 0], log_variance[0, 0], (scalars[0], scalars[1]) if scalars else None
+        )
 
 
 def network_input(image: Image, width_px: int, height_px: int) -> np.ndarray:

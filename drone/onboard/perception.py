@@ -9,6 +9,7 @@ and model version, it says the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -193,9 +194,9 @@ class Perception:
             eye=eye,
             inverse_depth=inverse_depth,
             log_variance=answer.log_variance if answer else inverse_depth,
-            obstacle_m=self.meter.obstacle_m(inverse_depth, down),
+            obstacle_m=answer.obstacle_m(self.meter, down) if answer else math.nan,
             sectors_m=self.meter.sectors_m(near, down),
-            cautious_m=self.meter.obstacle_m(near, down),
+            cautious_m=answer.obstacle_m(self.meter, down, self._caution) if answer else math.nan,
         )
 
     def _now_s(self) -> float:

@@ -14,6 +14,7 @@ from drone.onboard.mono import MonoNetwork, MonoSpec
 from training import gate, online
 from training.buffer import GUARD_S, Batch
 from training.online import OnlineTrainer
+from training.trainer import Syllabus
 
 GRID = GridSpec(6, 8)
 SPEC = MonoSpec(64, 48, GRID, "0123456789abcdef")
@@ -54,7 +55,7 @@ def sample(seq, confidence=0.9):
 
 
 def trainer(seed=0, **changes):
-    return OnlineTrainer(CONFIG.model_copy(update=changes), SPEC, METER, seed, caution=1.0)
+    return OnlineTrainer(Syllabus(CONFIG.model_copy(update=changes), SPEC, METER, seed, 1.0))
 
 
 def teach(learner, frames, start=0):

@@ -12,7 +12,8 @@ from drone.geometry import Corridor, DistanceMeter, GridSpec, Intrinsics
 from drone.messages import DistanceLabel, StereoFrame
 from drone.onboard.mono import MonoSpec
 from training.online import OnlineTrainer
-from training.teacher import Learner, Syllabus
+from training.teacher import Learner
+from training.trainer import Syllabus
 
 CAMERA = Intrinsics.from_hfov(32, 24, 1.2)
 GRID = GridSpec(3, 4)
@@ -53,7 +54,7 @@ def learner():
 
 
 def test_lessons_are_those_of_a_trainer_in_this_process(learner):
-    trainer = OnlineTrainer(*SYLLABUS)
+    trainer = OnlineTrainer(SYLLABUS)
     versions = []
     for frame, label in lessons(12):
         assert learner.lesson() is None, "nothing was begun"

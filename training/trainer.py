@@ -1,0 +1,185 @@
+"""What every learner does alike: labelled frames in, gated model versions out.
+
+    observe(frame, label) ─► held-out block, or `_take`
+    learn()               ─► what one labelled frame is worth
+    publish(now)          ─► due? ─► `_export` ─► gate ─► ModelVersion or None
+
+A learner of one's own is a subclass that says what is abstract here,
+and a line in `training.learners.LEARNERS`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import cv2
+
+from drone.clock import ns_from_s
+from drone.config import LearnerConfig
+from drone.geometry import DistanceMeter
+from drone.messages import (
+    DistanceLabel,
+    FloatGrid,
+    Image,
+    LearnerReport,
+    ModelVersion,
+    StereoFrame,
+    Vector3,
+)
+from drone.onboard.mono import MonoSpec
+from drone.runfolder import strict_json
+from training.buffer import HoldOut, LabelledFrame, role
+from training.export import sha256
+from training.gate import Gate
+
+
+class Syllabus(NamedTuple):
+    """What a learner is made from; crosses from the flight's process to the learner's.
+
+    Attributes:
+        config: of the learner.
+        spec: what its models are made for.
+        meter: measures the held-out frames' obstacle distance.
+        seed: of all that is random.
+        caution: of the distances that go to trust (`MonoAnswer.obstacle_m`).
+        disparity_metres: focal length times baseline of the labels' camera, px m.
+    """
+
+    config: LearnerConfig
+    spec: MonoSpec
+    meter: DistanceMeter
+    seed: int
+    caution: float = 0.0
+    disparity_metres: float = math.nan
+
+
+@dataclass
+class LearnerCounts:
+    """What has happened so far."""
+
+    labelled: int = 0
+    steps: int = 0
+    rollbacks: int = 0
+    rejected: int = 0
+    version: int = 0
+    train_loss: float = math.nan
+    holdout_male: float = math.nan
+    rejections: list[str] = field(default_factory=list)
+
+
+class Trainer(ABC):
+    """A learner in flight.
+
+    Attributes:
+        counts: what has happened so far.
+        holdout: frames that no version learns from.
+    """
+
+    def __init__(self, syllabus: Syllabus) -> None:
+        self.counts = LearnerCounts()
+        self.holdout = HoldOut(syllabus.config.holdout_frames)
+        self._config = syllabus.config
+        self._spec = syllabus.spec
+        self._gate = Gate(syllabus.spec, syllabus.meter, syllabus.caution, self.holdout)
+        self._published_ns = 0
+        self._published_steps = 0
+
+    @property
+    @abstractmethod
+    def buffered(self) -> int:
+        """Labelled frames held for learning."""
+
+    @abstractmethod
+    def learn(self) -> None:
+        """Do what one labelled frame is worth."""
+
+    @abstractmethod
+    def _take(self, sample: LabelledFrame) -> None:
+        """Take in a frame to learn from."""
+
+    @abstractmethod
+    def _export(self, version: int, training: str) -> bytes:
+        """Return the candidate as an ONNX file with `training` in its metadata."""
+
+    @abstractmethod
+    def _answer(self, image: Image) -> tuple[FloatGrid, FloatGrid]:
+        """Return the candidate's own inverse depth and log variance, for the gate."""
+
+    def observe(self, frame: StereoFrame, label: DistanceLabel, down: Vector3) -> None:
+        """Take in a labelled frame; one without a valid label teaches nothing."""
+        if not label.valid or frame.left is None:
+            return
+        self.counts.labelled += 1
+        size = (self._spec.width_px, self._spec.height_px)
+        image = frame.left
+        if image.shape[::-1] != size:
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        sample = LabelledFrame(
+            frame.seq,
+            frame.stamp_ns,
+            image,
+            label.inverse_depth,
+            label.confidence,
+            label.obstacle_m,
+            down,
+            label.lambda_px,
+        )
+        purpose = role(frame.stamp_ns, self._config)
+        if purpose == "train":
+            self._take(sample)
+        elif purpose == "holdout":
+            self.holdout.add(sample)
+
+    def publish(self, now_ns: int) -> ModelVersion | None:
+        """Return the next version if one is due and passes the gate."""
+        due = now_ns - self._published_ns >= ns_from_s(self._config.publish_s)
+        if not due or self.counts.steps == self._published_steps:
+            return None
+        self._published_ns, self._published_steps = now_ns, self.counts.steps
+        return self._candidate(now_ns)
+
+    def report(self, now_ns: int) -> LearnerReport:
+        """Return how learning stands."""
+        c = self.counts
+        return LearnerReport(
+            seq=c.steps,
+            stamp_ns=now_ns,
+            valid=True,
+            sgd_steps=c.steps,
+            buffer_frames=self.buffered,
+            holdout_frames=len(self.holdout),
+            train_loss=c.train_loss,
+            holdout_male=c.holdout_male,
+            version=c.version,
+        )
+
+    def _candidate(self, now_ns: int) -> ModelVersion | None:
+        version = self.counts.version + 1
+        summary = {
+            "learner": self._config.kind,
+            "labelled_frames": self.counts.labelled,
+            "sgd_steps": self.counts.steps,
+            "train_loss": self.counts.train_loss,
+        }
+        onnx = self._export(version, strict_json(summary))
+        model = ModelVersion(version, now_ns, True, onnx, sha256(onnx))
+        verdict = self._gate.judge(model, self._answer)
+        if verdict.refused:
+            self.counts.rejected += 1
+            self.counts.rejections.append(verdict.refused)
+            return None
+        self.counts.version = version
+        self.counts.holdout_male = verdict.male
+        return ModelVersion(
+            version,
+            now_ns,
+            True,
+            onnx,
+            model.sha256,
+            tuple(verdict.scores),
+            tuple(score.cautious_m for score in verdict.scores.values()),
+            strict_json({**summary, "holdout_male": self.counts.holdout_male}),
+        )
