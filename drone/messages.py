@@ -155,6 +155,13 @@ class DistanceLabel:
         sectors_m: nearest range per sector, left to right, m, NaN where unknown.
         lambda_px: the paper's mean valid disparity, px, NaN where unknown.
         answered_share: share of the pixels that the matcher answered, 0-1.
+        variance: (rows, cols) float32, 1/m^2, of `inverse_depth`, from the spread within the cell;
+            None in old logs and where nothing could be matched, like all that follows.
+        reasons: (rows, cols) float32, why a cell is unknown, numbers of `drone.onboard.labels.Why`:
+            0 known, 1 the eyes disagree, 2 too little texture, 3 over-exposed, 4 too near for the
+            range, 5 more than one distance in the cell.
+        right_inverse_depth: as `inverse_depth`, for the right eye's image.
+        right_confidence: as `confidence`, for the right eye's image.
     """
 
     seq: int
@@ -167,6 +174,10 @@ class DistanceLabel:
     sectors_m: tuple[float, ...]
     lambda_px: float
     answered_share: float
+    variance: FloatGrid | None = None
+    reasons: FloatGrid | None = None
+    right_inverse_depth: FloatGrid | None = None
+    right_confidence: FloatGrid | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

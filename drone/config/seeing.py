@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -31,10 +31,18 @@ class CorridorConfig(Section):
 
 
 class StereoConfig(Section):
-    """Matching of the two eyes."""
+    """Matching of the two eyes.
 
+    One default serves all image sizes: the windows of the matcher and of its checks are in px and
+    judge the neighbourhood of a pixel; `speckle_px` grows with the image's area.
+    """
+
+    matcher: Literal["block", "semi_global", "eight_path", "three_way"] = "eight_path"
+    """OpenCV's block matching, or semi-global matching over five, eight or three paths."""
     near_m: Positive = 0.36
-    """Nearest distance of interest; with the camera it sets the disparity range."""
+    """Nearest distance of interest; with the camera it sets the largest disparity."""
+    far_m: Positive | None = None
+    """Farthest distance of interest; it sets the least disparity. Unset: infinitely far."""
     pre_blur_px: NotNegative = 0.8
     """Standard deviation of the Gaussian blur before matching."""
     block_px: Annotated[int, Field(ge=3, le=15)] = 3
@@ -45,19 +53,32 @@ class StereoConfig(Section):
     left_right_px: NotNegative = 1.0
     """Largest difference between the left and the right match; farther apart is unknown."""
     speckle_px: Annotated[int, Field(ge=0)] = 30
-    """Isolated patches of fewer pixels are unknown."""
+    """Isolated patches of fewer pixels are unknown; px at 128 x 96, in proportion to the area."""
     speckle_range_px: Positive = 1.0
-    min_texture: NotNegative = 2.0
-    """Least local standard deviation, grey levels, over `texture_px`; below it nothing is known."""
+    min_texture: NotNegative = 1.0
+    """Least local standard deviation of the blurred image, grey levels, over `texture_px`; below it
+    nothing is known."""
+    check_px: Annotated[int, Field(ge=3, le=31)] = 7
+    """Window in which the neighbours of a match are asked whether they agree."""
+    max_step_px: Positive = 3.0
+    """Largest difference of disparity within `check_px`; at the edges of things, matches stray."""
+    max_residual: Positive = 8.0
+    """Largest mean difference over `check_px`, grey levels, between the left image and what the
+    right one shows at the match."""
+    min_neighbours: Share = 0.5
+    """Share of `check_px` that the matcher must have answered."""
+    over_exposed: Annotated[float, Field(gt=0, le=256)] = 250.0
+    """Grey level of the blurred left image from which nothing is known; 256 never."""
 
 
 class LabelConfig(Section):
     """From disparity to the label grid."""
 
-    min_cell_share: Share = 0.6
-    """Share of a cell's pixels that must be answered."""
-    max_cell_spread: Positive = 0.25
-    """Largest interquartile range over the median of a cell's inverse depth for full confidence."""
+    min_cell_share: Share = 0.5
+    """Share of a cell's pixels that must agree with the median of the answered ones; from a half
+    on, the median of the true distances agrees too, whatever the others are."""
+    cell_tolerance: Positive = 0.1
+    """How far, as a share of the median, a pixel's inverse depth may be off and still agrees."""
     min_valid_share: Share = 0.25
     """Share of the cells that must be known for a frame to teach."""
 

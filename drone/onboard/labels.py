@@ -1,21 +1,56 @@
 """Disparity in, distance label out: the only teacher of the network.
 
-Each cell of the grid gets the median inverse depth of its known pixels, and a confidence from how
-many are known, how sure they are, and how well they agree.
+    DisparityMap ─┬─────────────► cells ─► inverse depth, variance, confidence, reasons ─► distances
+                  └─► warp right ─► cells ─► the right eye's inverse depth and confidence
+
+Each cell gets the median inverse depth of its pixels where most of them agree. Where it has none,
+the label says why; where too few cells have one, the frame teaches nothing and says why.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import IntEnum
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from drone.config import LabelConfig
-from drone.geometry import DistanceMeter, cells
+from drone.geometry import DistanceMeter, GridSpec
 from drone.messages import DistanceLabel, FloatGrid, StereoFrame, Vector3
-from drone.onboard.stereo import DisparityMap
+from drone.onboard.cellstats import cell_statistics
+from drone.onboard.stereo import DisparityMap, Mask
+
+CAUSE_SHARE = 0.3
+"""Share of a cell's pixels from which a cause is the cell's."""
+
+
+class Why(IntEnum):
+    """Why a cell is unknown; stored as a number in `DistanceLabel.reasons`."""
+
+    KNOWN = 0
+    DISAGREE = 1
+    PLAIN = 2
+    OVER_EXPOSED = 3
+    TOO_NEAR = 4
+    EDGE = 5
+
+    @property
+    def words(self) -> str:
+        """The reason for people."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    Why.KNOWN: "known",
+    Why.DISAGREE: "the eyes disagree",
+    Why.PLAIN: "too little texture",
+    Why.OVER_EXPOSED: "over-exposed",
+    Why.TOO_NEAR: "too near for the range",
+    Why.EDGE: "more than one distance in a cell",
+}
 
 
 @dataclass(frozen=True)
@@ -40,22 +75,29 @@ class Labeller:
             matched: of this frame.
             down: unit vector along gravity in the left optical frame.
         """
-        inverse_depth, confidence = self._grid(matched)
-        share = float(np.isfinite(inverse_depth).mean())
+        grid, scale = self.meter.grid, np.float32(1 / self.disparity_metres)
+        cells = cell_statistics(*_both_eyes(matched), GridSpec(2 * grid.rows, grid.cols), self.config)
+        inverse_depth, right_inverse_depth = np.split(cells.disparity_px * scale, 2)
+        confidence, right_confidence = np.split(cells.confidence, 2)
+        known = np.isfinite(inverse_depth)
+        reasons = _reasons(matched, known, cells.answered[: grid.rows], self.config)
+        share = float(known.mean())
         valid = share >= self.config.min_valid_share
-        disparity = matched.disparity_px
-        known = np.isfinite(disparity)
         return DistanceLabel(
             seq=frame.seq,
             stamp_ns=frame.stamp_ns,
             valid=valid,
-            reason="" if valid else f"only {share:.0%} of the cells are known",
+            reason="" if valid else _frame_reason(share, reasons, matched),
             inverse_depth=inverse_depth,
             confidence=confidence,
             obstacle_m=self.meter.obstacle_m(inverse_depth, down),
             sectors_m=self.meter.sectors_m(inverse_depth, down),
-            lambda_px=float(disparity[known].mean()) if known.any() else math.nan,
+            lambda_px=_lambda_px(matched.disparity_px),
             answered_share=matched.answered_share,
+            variance=np.square(cells.deviation_px[: grid.rows] * scale),
+            reasons=reasons,
+            right_inverse_depth=right_inverse_depth,
+            right_confidence=right_confidence,
         )
 
     def unknown(self, frame: StereoFrame, reason: str) -> DistanceLabel:
@@ -74,25 +116,68 @@ class Labeller:
             answered_share=0.0,
         )
 
-    def _grid(self, matched: DisparityMap) -> tuple[FloatGrid, FloatGrid]:
-        disparity = cells(matched.disparity_px, self.meter.grid)
-        count = np.isfinite(disparity).sum(axis=2)
-        ordered = np.sort(disparity, axis=2)  # NaN sorts last
-        low, median, high = (_quantile(ordered, count, q) for q in (0.25, 0.5, 0.75))
-        share = count / disparity.shape[2]
-        known = share >= max(self.config.min_cell_share, 1 / disparity.shape[2])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            spread = (high - low) / np.maximum(median, 0.5)
-            agreement = np.minimum(1.0, self.config.max_cell_spread / spread)
-        sureness = cells(matched.confidence, self.meter.grid).sum(axis=2) / np.maximum(count, 1)
-        confidence = np.where(known, share * sureness * np.nan_to_num(agreement), 0.0)
-        inverse_depth = np.where(known, median / self.disparity_metres, np.nan)
-        return inverse_depth.astype(np.float32), confidence.astype(np.float32)
+
+def seen_by_the_right_eye(
+    disparity_px: NDArray[np.float32], confidence: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return disparity and confidence as the right eye sees them, without a second match.
+
+    Each pixel moves left by its disparity. Of two that meet, the nearer hides the farther: it comes
+    from farther right in the left image, so that writing from left to right keeps it. What only
+    the right eye sees stays unknown.
+
+    Args:
+        disparity_px: (H, W) float32, px of the left image, NaN where unknown, at most its column.
+        confidence: (H, W) float32.
+    """
+    height, width = disparity_px.shape
+    at = np.flatnonzero(np.isfinite(disparity_px))
+    disparity = disparity_px.reshape(-1)[at]
+    to = at - np.rint(disparity).astype(np.int64)
+    moved = np.full((2, height * width), np.nan, np.float32)
+    moved[1] = 0
+    moved[0][to] = disparity
+    moved[1][to] = confidence.reshape(-1)[at]
+    return moved[0].reshape(height, width), moved[1].reshape(height, width)
 
 
-def _quantile(
-    ordered: NDArray[np.float32], count: NDArray[np.int64], q: float
-) -> NDArray[np.float32]:
-    """Return the lower quantile of the first `count` of the ordered values of each cell."""
-    index = np.maximum(0, np.floor(q * (count - 1))).astype(np.int64)
-    return np.take_along_axis(ordered, index[:, :, None], axis=2)[:, :, 0]
+def _both_eyes(matched: DisparityMap) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return disparity and confidence of the left eye above those of the right, (2 H, W) each."""
+    right = seen_by_the_right_eye(matched.disparity_px, matched.confidence)
+    left = matched.disparity_px, matched.confidence
+    disparity, confidence = (np.concatenate(pair) for pair in zip(left, right, strict=True))
+    return disparity, confidence
+
+
+def _lambda_px(disparity_px: NDArray[np.float32]) -> float:
+    """Return the paper's lambda, the mean known disparity, px; NaN where nothing is known."""
+    known = disparity_px[np.isfinite(disparity_px)]
+    return float(known.mean(dtype=np.float64)) if known.size else math.nan
+
+
+def _reasons(
+    matched: DisparityMap, known: Mask, answered: FloatGrid, config: LabelConfig
+) -> FloatGrid:
+    """Return why each cell is unknown, (rows, cols) float32, numbers of `Why`."""
+    reasons = np.where(answered >= config.min_cell_share, Why.EDGE, Why.DISAGREE)
+    causes = (
+        (matched.plain, Why.PLAIN),
+        (matched.over_exposed, Why.OVER_EXPOSED),
+        (matched.too_near, Why.TOO_NEAR),
+    )
+    size = known.shape[::-1]
+    for mask, why in causes:
+        if mask is not None:
+            share = cv2.resize(255 * mask.view(np.uint8), size, interpolation=cv2.INTER_AREA)
+            reasons[share >= 255 * CAUSE_SHARE] = why
+    reasons[known] = Why.KNOWN
+    return reasons.astype(np.float32)
+
+
+def _frame_reason(share: float, reasons: FloatGrid, matched: DisparityMap) -> str:
+    """Return why a frame teaches nothing, with what most of its unknown cells lack."""
+    told = f"only {share:.0%} of the cells are known"
+    if matched.plain is None:
+        return told
+    numbers = reasons[reasons > 0].astype(np.int64)
+    return f"{told}: {Why(int(np.bincount(numbers).argmax())).words}"
