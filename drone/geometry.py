@@ -359,13 +359,30 @@ class DistanceMeter:
         horizontal = np.hypot(rays[:, 0], rays[:, 2])
         looks_in = np.abs(rays[:, 1]) * c.reference_m <= c.half_height_m * horizontal
         inside = known & (np.abs(rays[:, 1] * depth) <= c.half_height_m)
+        mine, padding = self._sector_cells
+        near_first = np.sort(np.where(inside, horizontal * depth, np.inf)[mine] + padding, axis=1)
+        there = padding == 0
+        n_looks = np.count_nonzero(looks_in[mine] & there, axis=1)
+        n_known = np.count_nonzero((known & looks_in)[mine] & there, axis=1)
+        rank = np.maximum(1, np.ceil(c.percentile / 100 * n_known).astype(np.int64))
+        ranges = np.minimum(near_first[np.arange(c.sectors), rank - 1], c.far_m)
+        unknown = (n_looks == 0) | (n_known < c.min_valid_share * n_looks)
+        return tuple(np.where(unknown, np.nan, ranges).tolist())
+
+    @cached_property
+    def _sector_cells(self) -> tuple[NDArray[np.int64], Matrix]:
+        """Return each sector's cells, (sectors, most cells), and infinity where there is none."""
+        c = self.corridor
         column = np.tile(np.arange(self.grid.cols), self.grid.rows)
-        sector_of = column * c.sectors // self.grid.cols
-        ranges = horizontal * depth
-        return tuple(
-            _sector(ranges, inside & mine, known & looks_in & mine, looks_in & mine, c)
-            for mine in (sector_of == s for s in range(c.sectors))
-        )
+        members = [
+            np.flatnonzero(column * c.sectors // self.grid.cols == s) for s in range(c.sectors)
+        ]
+        cells_of = np.zeros((c.sectors, max(1, *map(len, members))), np.int64)
+        padding = np.full(cells_of.shape, np.inf)
+        for sector, cell in enumerate(members):
+            cells_of[sector, : len(cell)] = cell
+            padding[sector, : len(cell)] = 0.0
+        return cells_of, padding
 
     def _straight_ahead(self, rays: Matrix) -> NDArray[np.bool_]:
         """Return which cells the forward axis passes through: in the corridor at any distance."""
@@ -388,21 +405,6 @@ def _known_depth(inverse_depth: FloatGrid) -> tuple[NDArray[np.bool_], Matrix]:
     flat = inverse_depth.reshape(-1).astype(np.float64)
     known = np.isfinite(flat) & (flat > 0)
     return known, np.divide(1.0, flat, out=np.zeros_like(flat), where=known)
-
-
-def _sector(
-    ranges: Matrix,
-    inside: NDArray[np.bool_],
-    known: NDArray[np.bool_],
-    looks_in: NDArray[np.bool_],
-    corridor: Corridor,
-) -> float:
-    n_looks, n_known = int(looks_in.sum()), int(known.sum())
-    if n_looks == 0 or n_known < corridor.min_valid_share * n_looks:
-        return math.nan
-    near = np.sort(ranges[inside])
-    rank = max(1, math.ceil(corridor.percentile / 100 * n_known))
-    return float(min(near[rank - 1], corridor.far_m)) if len(near) >= rank else corridor.far_m
 
 
 def grid_from_dense(inverse_depth: NDArray[np.float32], grid: GridSpec) -> FloatGrid:

@@ -18,7 +18,7 @@ from drone import __version__
 from drone.commands.common import command_parser, print_json
 from drone.errors import WorkFailedError
 
-SUITES = {"stack": "bench_stack"}
+SUITES = {"stack": "bench_stack", "stereo": "bench_stereo"}
 """Suite -> module of `drone.commands`; the first is measured where none is named."""
 
 

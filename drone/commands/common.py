@@ -24,12 +24,13 @@ def command_parser(name: str, description: str, example: str) -> argparse.Argume
     )
 
 
-def add_config_options(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add --config and --set."""
+def add_config_options(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """Add --config and --set; without a default file, the built-in defaults hold."""
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help=f"a TOML file (default: launch/{default}, as it ships)",
+        help="a TOML file (default: "
+        + (f"launch/{default}, as it ships)" if default else "the built-in defaults)"),
     )
     parser.add_argument(
         "--set",

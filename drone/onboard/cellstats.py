@@ -58,13 +58,14 @@ def cell_statistics(
         config: which share must agree, and how closely.
     """
     ordered = cells(disparity_px, grid)
-    ordered.sort(axis=2)  # in place: `cells` copies; NaN sorts last
     pixels = ordered.shape[2]
+    ordered.sort(axis=2)  # in place: `cells` copies; NaN sorts last
     count = pixels - np.count_nonzero(np.isnan(ordered), axis=2)
-    low, median, high = (_quantile(ordered, count, q) for q in (0.25, 0.5, 0.75))
+    low, median, high = _quartiles(ordered, count)
     tolerance = np.maximum(np.float32(config.cell_tolerance) * median, np.float32(AGREE_PX))
-    agree = np.abs(ordered - median[:, :, None]) <= tolerance[:, :, None]
-    agreeing = np.count_nonzero(agree, axis=2)
+    ordered -= median[:, :, None]
+    np.abs(ordered, out=ordered)
+    agreeing = np.count_nonzero(ordered <= tolerance[:, :, None], axis=2)
     known = agreeing >= max(config.min_cell_share * pixels, 1)
     sureness = cv2.resize(confidence, (grid.cols, grid.rows), interpolation=cv2.INTER_AREA)
     sureness *= agreeing / np.maximum(count, 1)
@@ -74,13 +75,15 @@ def cell_statistics(
         np.where(known, median, unknown),
         np.where(known, np.hypot(spread, np.float32(SUB_PIXEL_PX)), unknown),
         np.where(known, sureness, np.float32(0)),
-        (count / np.float32(pixels)).astype(np.float32),
+        (count * np.float32(1 / pixels)).astype(np.float32),
     )
 
 
-def _quantile(
-    ordered: NDArray[np.float32], count: NDArray[np.int64], q: float
-) -> NDArray[np.float32]:
-    """Return the lower quantile of the first `count` of the ordered values of each cell."""
-    index = (q * np.maximum(count - 1, 0)).astype(np.int64)
-    return np.take_along_axis(ordered, index[:, :, None], axis=2)[:, :, 0]
+def _quartiles(
+    ordered: NDArray[np.float32], count: NDArray[np.int64]
+) -> tuple[FloatGrid, FloatGrid, FloatGrid]:
+    """Return the lower quartiles of the first `count` of the ordered values of each cell."""
+    rows, cols, pixels = ordered.shape
+    values, last = ordered.reshape(-1), np.maximum(count - 1, 0)
+    start = np.arange(0, rows * cols * pixels, pixels).reshape(rows, cols)
+    return values[start + last // 4], values[start + last // 2], values[start + 3 * last // 4]

@@ -76,12 +76,15 @@ class Labeller:
             down: unit vector along gravity in the left optical frame.
         """
         grid, scale = self.meter.grid, np.float32(1 / self.disparity_metres)
-        cells = cell_statistics(*_both_eyes(matched), GridSpec(2 * grid.rows, grid.cols), self.config)
-        inverse_depth, right_inverse_depth = np.split(cells.disparity_px * scale, 2)
-        confidence, right_confidence = np.split(cells.confidence, 2)
+        cells = cell_statistics(
+            *_both_eyes(matched), GridSpec(2 * grid.rows, grid.cols), self.config
+        )
+        left, right = slice(grid.rows), slice(grid.rows, None)
+        inverse_depths = cells.disparity_px * scale
+        inverse_depth = inverse_depths[left]
         known = np.isfinite(inverse_depth)
-        reasons = _reasons(matched, known, cells.answered[: grid.rows], self.config)
-        share = float(known.mean())
+        reasons = _reasons(matched, known, cells.answered[left], self.config)
+        share = np.count_nonzero(known) / known.size
         valid = share >= self.config.min_valid_share
         return DistanceLabel(
             seq=frame.seq,
@@ -89,15 +92,15 @@ class Labeller:
             valid=valid,
             reason="" if valid else _frame_reason(share, reasons, matched),
             inverse_depth=inverse_depth,
-            confidence=confidence,
+            confidence=cells.confidence[left],
             obstacle_m=self.meter.obstacle_m(inverse_depth, down),
             sectors_m=self.meter.sectors_m(inverse_depth, down),
             lambda_px=_lambda_px(matched.disparity_px),
             answered_share=matched.answered_share,
-            variance=np.square(cells.deviation_px[: grid.rows] * scale),
+            variance=np.square(cells.deviation_px[left] * scale),
             reasons=reasons,
-            right_inverse_depth=right_inverse_depth,
-            right_confidence=right_confidence,
+            right_inverse_depth=inverse_depths[right],
+            right_confidence=cells.confidence[right],
         )
 
     def unknown(self, frame: StereoFrame, reason: str) -> DistanceLabel:
@@ -130,36 +133,38 @@ def seen_by_the_right_eye(
         disparity_px: (H, W) float32, px of the left image, NaN where unknown, at most its column.
         confidence: (H, W) float32.
     """
-    height, width = disparity_px.shape
+    moved_px = np.full_like(disparity_px, np.nan)
+    moved_confidence = np.zeros_like(confidence)
     at = np.flatnonzero(np.isfinite(disparity_px))
     disparity = disparity_px.reshape(-1)[at]
-    to = at - np.rint(disparity).astype(np.int64)
-    moved = np.full((2, height * width), np.nan, np.float32)
-    moved[1] = 0
-    moved[0][to] = disparity
-    moved[1][to] = confidence.reshape(-1)[at]
-    return moved[0].reshape(height, width), moved[1].reshape(height, width)
+    to = at - np.rint(disparity).astype(np.int32)
+    moved_px.reshape(-1)[to] = disparity
+    moved_confidence.reshape(-1)[to] = confidence.reshape(-1)[at]
+    return moved_px, moved_confidence
 
 
 def _both_eyes(matched: DisparityMap) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return disparity and confidence of the left eye above those of the right, (2 H, W) each."""
     right = seen_by_the_right_eye(matched.disparity_px, matched.confidence)
-    left = matched.disparity_px, matched.confidence
-    disparity, confidence = (np.concatenate(pair) for pair in zip(left, right, strict=True))
-    return disparity, confidence
+    return (
+        np.concatenate((matched.disparity_px, right[0])),
+        np.concatenate((matched.confidence, right[1])),
+    )
 
 
 def _lambda_px(disparity_px: NDArray[np.float32]) -> float:
     """Return the paper's lambda, the mean known disparity, px; NaN where nothing is known."""
-    known = disparity_px[np.isfinite(disparity_px)]
-    return float(known.mean(dtype=np.float64)) if known.size else math.nan
+    known = np.isfinite(disparity_px)
+    count = np.count_nonzero(known)
+    return float(np.sum(disparity_px, where=known, dtype=np.float64)) / count if count else math.nan
 
 
 def _reasons(
     matched: DisparityMap, known: Mask, answered: FloatGrid, config: LabelConfig
 ) -> FloatGrid:
     """Return why each cell is unknown, (rows, cols) float32, numbers of `Why`."""
-    reasons = np.where(answered >= config.min_cell_share, Why.EDGE, Why.DISAGREE)
+    reasons = np.full(known.shape, Why.DISAGREE, np.float32)
+    reasons[answered >= config.min_cell_share] = Why.EDGE
     causes = (
         (matched.plain, Why.PLAIN),
         (matched.over_exposed, Why.OVER_EXPOSED),
@@ -167,11 +172,11 @@ def _reasons(
     )
     size = known.shape[::-1]
     for mask, why in causes:
-        if mask is not None:
+        if mask is not None and mask.any():
             share = cv2.resize(255 * mask.view(np.uint8), size, interpolation=cv2.INTER_AREA)
             reasons[share >= 255 * CAUSE_SHARE] = why
     reasons[known] = Why.KNOWN
-    return reasons.astype(np.float32)
+    return reasons
 
 
 def _frame_reason(share: float, reasons: FloatGrid, matched: DisparityMap) -> str:

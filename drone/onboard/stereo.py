@@ -176,7 +176,7 @@ class StereoMatcher:
         confidence = np.minimum(texture * np.float32(1 / full), sureness)
         confidence[~known] = 0
         disparity[~known] = np.nan
-        share = float(known.mean())
+        share = np.count_nonzero(known) / known.size
         return DisparityMap(disparity, confidence, share, plain, over_exposed, too_near)
 
     def _agreement(self, answered: Mask, fixed_point: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -190,7 +190,8 @@ class StereoMatcher:
         dense = (neighbours - np.float32(c.min_neighbours)) * np.float32(
             1 / max(1 - c.min_neighbours, 1e-6)
         )
-        return np.minimum(smooth, dense)
+        agreement: NDArray[np.float32] = np.minimum(smooth, dense)
+        return agreement
 
     def _likeness(
         self, eyes: tuple[Image, Image], disparity: NDArray[np.float32]
@@ -202,7 +203,8 @@ class StereoMatcher:
             right, self._column - disparity, self._row, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
         )
         residual = cv2.blur(cv2.absdiff(left, there).astype(np.float32), (c.check_px, c.check_px))
-        return 1 - residual * np.float32(1 / c.max_residual)
+        likeness: NDArray[np.float32] = 1 - residual * np.float32(1 / c.max_residual)
+        return likeness
 
 
 def _table(disparities: DisparityRange) -> NDArray[np.float32]:
@@ -212,7 +214,8 @@ def _table(disparities: DisparityRange) -> NDArray[np.float32]:
     """
     steps = np.arange(SUB_PX * (disparities.least_px + disparities.count + 2))
     px = steps / SUB_PX + np.array(UNLOCKING_PX)[steps % SUB_PX]
-    return np.maximum(px, 1 / SUB_PX).astype(np.float32)
+    table: NDArray[np.float32] = np.maximum(px, 1 / SUB_PX).astype(np.float32)
+    return table
 
 
 def bare_matcher(

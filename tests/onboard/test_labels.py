@@ -9,14 +9,14 @@ from hypothesis.extra import numpy as hnp
 from drone.config import LabelConfig
 from drone.geometry import Corridor, DistanceMeter, GridSpec, Intrinsics, StereoCalibration
 from drone.messages import StereoFrame
-from drone.onboard.labels import Labeller
+from drone.onboard.labels import Labeller, Why, seen_by_the_right_eye
 from drone.onboard.stereo import DisparityMap
 
 # 160 x 120 px, 12 x 16 cells of 10 x 10 px, 6 px m: disparity 3 px is 2 m.
 CALIBRATION = StereoCalibration(Intrinsics(160, 120, 100.0, 100.0, 79.5, 59.5), 0.06)
 GRID = GridSpec(12, 16)
 METER = DistanceMeter(CALIBRATION.left, GRID, Corridor(0.4, 0.2, reference_m=1.0, sectors=8))
-CONFIG = LabelConfig(min_cell_share=0.4, max_cell_spread=0.25, min_valid_share=0.25)
+CONFIG = LabelConfig(min_cell_share=0.4, min_valid_share=0.25)
 LABELLER = Labeller(CONFIG, METER, CALIBRATION.disparity_metres)
 FRAME = StereoFrame(5, 77, True, None, None)
 LEVEL = (0.0, 1.0, 0.0)
@@ -75,13 +75,75 @@ def test_a_cell_needs_its_share_of_answers(pixels, known):
 
 
 def test_disagreement_and_unsureness_lower_confidence():
-    """Quartiles 2 and 4 px around a median of 3 px: spread 2/3, of which 0.25 is allowed."""
+    """Of 2, 3 and 4 px in one cell only the 40 % at the median agree with it."""
     disparity = dense()
     disparity[:10, :10] = np.repeat([2.0, 3.0, 4.0], [30, 40, 30]).reshape(10, 10)
     seen = label(disparity, confidence=0.5)
     assert seen.inverse_depth[0, 0] == pytest.approx(0.5)
-    assert seen.confidence[0, 0] == pytest.approx(0.5 * 0.25 / (2 / 3))
+    assert seen.confidence[0, 0] == pytest.approx(0.5 * 0.4)
     assert seen.confidence[0, 1] == pytest.approx(0.5)
+    # Quartiles 2 and 4 px: the variance is that of a normal distribution with the same quartiles.
+    deviation = math.hypot(2 / 1.349, 0.15) / CALIBRATION.disparity_metres
+    assert seen.variance[0, 0] == pytest.approx(deviation**2, rel=1e-4)
+    assert seen.variance[0, 1] == pytest.approx((0.15 / 6) ** 2, rel=1e-4)
+
+
+def test_a_cell_across_an_edge_is_known_only_where_most_agree():
+    """Negative control: without asking for agreement, the half that is nearer would be the cell."""
+    disparity = dense(2.0)
+    disparity[:10, 2:10] = 6.0
+    disparity[:10, 14:20] = 6.0
+    disparity[:10, 10:14] = math.nan
+    strict = Labeller(LabelConfig(min_cell_share=0.7), METER, CALIBRATION.disparity_metres)
+    seen = label(disparity, labeller=strict)
+    assert seen.inverse_depth[0, 0] == pytest.approx(1.0)
+    assert math.isnan(seen.inverse_depth[0, 1])
+    assert label(disparity).inverse_depth[0, 1] == pytest.approx(1.0)
+
+
+def test_an_unknown_cell_says_why():
+    disparity = dense()
+    masks = {name: np.zeros((120, 160), bool) for name in ("plain", "over_exposed", "too_near")}
+    for i, mask in enumerate(masks.values()):
+        mask[:10, 10 * i : 10 * i + 10] = True
+    disparity[:10, :40] = math.nan
+    disparity[:10, 40:50] = np.repeat([1.0, 3.0, 9.0], [30, 30, 40]).reshape(10, 10)
+    known = np.isfinite(disparity)
+    matched = DisparityMap(disparity, known.astype(np.float32), float(known.mean()), **masks)
+    strict = Labeller(CONFIG.model_copy(update={"min_cell_share": 0.6}), METER, 6.0)
+    seen = strict.label(FRAME, matched, LEVEL)
+    expected = [Why.PLAIN, Why.OVER_EXPOSED, Why.TOO_NEAR, Why.DISAGREE, Why.EDGE, Why.KNOWN]
+    assert seen.reasons[0, :6].tolist() == expected
+    assert (seen.reasons[1:] == Why.KNOWN).all()
+    assert {why.words for why in Why} == {why.words for why in expected}
+
+
+def test_a_frame_says_what_most_of_its_cells_lack():
+    disparity = dense(math.nan)
+    masks = {name: np.zeros((120, 160), bool) for name in ("plain", "over_exposed", "too_near")}
+    masks["over_exposed"][:80] = True
+    matched = DisparityMap(disparity, np.zeros_like(disparity), 0.0, **masks)
+    seen = LABELLER.label(FRAME, matched, LEVEL)
+    assert (seen.valid, seen.reason) == (False, "only 0% of the cells are known: over-exposed")
+
+
+def test_the_right_eye_sees_the_wall_and_the_post_moved_left():
+    """A post at 1 m (6 px) before a wall at 2 m (3 px): it hides what is behind it."""
+    disparity = dense()
+    disparity[:, 80:100] = 6.0
+    seen = label(disparity)
+    right = seen_by_the_right_eye(disparity, np.ones_like(disparity))
+    assert np.nanmax(np.where(np.isfinite(right[0]), right[1], 0)) == 1
+    np.testing.assert_array_equal(right[0][:, 74:94], 6.0)
+    np.testing.assert_array_equal(right[0][:, :74], 3.0)
+    assert np.isnan(right[0][:, 94:97]).all()  # only the right eye sees there
+    assert (right[1][:, 94:97] == 0).all()
+    np.testing.assert_array_equal(right[0][:, 97:157], 3.0)
+    np.testing.assert_allclose(seen.right_inverse_depth[:, 8], 1.0, rtol=1e-6)
+    np.testing.assert_allclose(seen.right_inverse_depth[:, [0, 3, 12]], 0.5, rtol=1e-6)
+    np.testing.assert_allclose(seen.right_confidence[:, :7], 1.0)
+    # Control: written from right to left, the wall would hide the post.
+    assert right[0][0, 76] != disparity[0, 79]
 
 
 @pytest.mark.parametrize(("cells", "valid"), [(47, False), (48, True)])
