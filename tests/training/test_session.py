@@ -19,7 +19,7 @@ CONFIG = Config.model_validate(
             "grid": {"rows": 6, "cols": 8},
             "mono": {"width_px": WIDTH, "height_px": HEIGHT},
             "stereo": {"block_px": 5, "texture_px": 5},
-            "labels": {"min_cell_share": 0.3},
+            "labels": {"min_cell_share": 0.5},
             "switching": {"stereo_lost_s": 0.5, "stereo_back_s": 2.0},
         },
         "sim": {"camera": {"width_px": WIDTH, "height_px": HEIGHT}},
