@@ -28,6 +28,8 @@ CONFIG_NAME = "config.toml"
 RESULT_NAME = "result.json"
 _NAMES = (LOG_NAME, REPORT_NAME, MODEL_NAME, CONFIG_NAME, RESULT_NAME)
 _TEMPORARY = ".tmp"
+_MCAP_PROFILE_AT = 17
+"""Where the profile's length and text begin in an MCAP file."""
 _EXPECTED = (
     f"a run folder (with {LOG_NAME}), a flight log (.mcap), a film (.avi, .mp4, ...), a ROS bag "
     "(.bag, or a folder with metadata.yaml), or a data-set folder: EuRoC (with mav0), KITTI "
@@ -195,8 +197,8 @@ def resolve_input(argument: str) -> Input:
     try:
         if path.is_dir():
             return _resolve_folder(path)
-        kind = _kind_of_file(path.name)
-        if kind is not None and path.is_file():
+        kind = _kind_of_file(path) if path.is_file() else None
+        if kind is not None:
             return Input(kind, path)
         found = _file(path)
     except (OSError, ValueError) as error:
@@ -204,24 +206,31 @@ def resolve_input(argument: str) -> Input:
     raise UserError(f"{argument}: expected {_EXPECTED}; found {found}")
 
 
-def _kind_of_file(name: str) -> InputKind | None:
-    if name.endswith(".mcap"):
-        return InputKind.LOG
-    if name.endswith((".bag", ".db3")):
+def _kind_of_file(path: Path) -> InputKind | None:
+    if path.suffix == ".mcap":
+        return InputKind.BAG if _is_of_ros(path) else InputKind.LOG
+    if path.suffix in (".bag", ".db3"):
         return InputKind.BAG
-    return InputKind.VIDEO if is_video(name) else None
+    return InputKind.VIDEO if is_video(path.name) else None
+
+
+def _is_of_ros(path: Path) -> bool:
+    """Return whether an MCAP file's header names the profile of ROS (magic, opcode, length)."""
+    with path.open("rb") as file:
+        start = file.read(_MCAP_PROFILE_AT + 8)
+    return start[_MCAP_PROFILE_AT:].startswith((b"\x04\0\0\0ros1", b"\x04\0\0\0ros2"))
 
 
 def _resolve_folder(path: Path) -> Input:
     names = {entry.name for entry in path.iterdir()}
+    if "metadata.yaml" in names and any(name.endswith((".db3", ".mcap")) for name in names):
+        return Input(InputKind.BAG, path)
     if (path / LOG_NAME).is_file():
         return Input(InputKind.RUN, path)
     if "mav0" in names:
         return Input(InputKind.EUROC, path)
     if path.resolve().name == "mav0" and "cam0" in names:
         return Input(InputKind.EUROC, path.resolve().parent)
-    if "metadata.yaml" in names and any(name.endswith((".db3", ".mcap")) for name in names):
-        return Input(InputKind.BAG, path)
     if "calib.txt" in names and names & {"image_0", "image_2"}:
         return Input(InputKind.KITTI, path)
     films, _ = pairs_by_name(name for name in names if is_video(name))

@@ -52,6 +52,14 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
     cameras.add_argument(
         "--right", metavar="FILM", type=Path, help="film of the right eye, if it has its own"
     )
+    cameras.add_argument(
+        "--topics",
+        metavar="LEFT,RIGHT",
+        help="image topics of a bag (default: the one pair that names its eyes)",
+    )
+    cameras.add_argument(
+        "--pose-topic", metavar="TOPIC", help="pose of the vehicle in a bag (default: the only one)"
+    )
     cameras.add_argument("--swap", action="store_true", help="exchange left and right")
 
 
@@ -79,5 +87,14 @@ def source_options(args: argparse.Namespace) -> SourceOptions:
         rectified=rectified,
         layout=Layout(args.layout),
         right=args.right,
+        topics=None if args.topics is None else _topics(args.topics),
+        pose_topic=args.pose_topic,
         swap=args.swap,
     )
+
+
+def _topics(text: str) -> tuple[str, str]:
+    left, comma, right = text.partition(",")
+    if not (left and comma and right) or "," in right:
+        raise UserError(f"--topics {text!r}: expected two names such as /cam0/image,/cam1/image")
+    return left.strip(), right.strip()

@@ -18,7 +18,7 @@ from drone.commands.common import (
     print_json,
 )
 from drone.commands.inputs import INPUT_HELP, add_input_options, source_options
-from drone.config import launch_folder, load
+from drone.config import Config, launch_folder, load, loads
 from drone.errors import UserError
 from drone.runfolder import Input, resolve_input
 
@@ -32,10 +32,16 @@ def parser() -> argparse.ArgumentParser:
         "flight's log and compare every decision.",
         "drone replay datasets/V1_01_easy --json\n"
         "  drone replay film.avi --calibration stereo.toml --end 60\n"
+        "  drone replay runs/20260101-120000-room --retrain\n"
         "  drone replay runs/20260101-120000-room --verify",
     )
     p.add_argument("input", help=INPUT_HELP)
     p.add_argument("--verify", action="store_true", help="replay a log's decisions and compare")
+    p.add_argument(
+        "--retrain",
+        action="store_true",
+        help="learn again from a log's images, by its own configuration unless --config is given",
+    )
     p.add_argument(
         "--recompute",
         action="store_true",
@@ -54,12 +60,21 @@ def run(args: argparse.Namespace) -> int:
     if args.recompute and not args.verify:
         raise UserError("--recompute goes with --verify")
     if found.log is not None:
-        if not args.verify:
-            raise UserError(f"{args.input} is a flight's log: add --verify to replay its decisions")
-        return _verify(found.log, args)
-    if args.verify:
-        raise UserError(f"{args.input} is no flight: --verify needs a run folder or a log")
+        return _of_a_flight(found, found.log, args)
+    if args.verify or args.retrain:
+        raise UserError(
+            f"{args.input} is no flight: --verify and --retrain need a run folder or a log"
+        )
     return _learn(found, args)
+
+
+def _of_a_flight(found: Input, log: Path, args: argparse.Namespace) -> int:
+    if args.verify == args.retrain:
+        raise UserError(
+            f"{args.input} is a flight's log: right is --verify to replay its decisions, or "
+            "--retrain to learn again from its images"
+        )
+    return _verify(log, args) if args.verify else _learn(found, args)
 
 
 def _verify(path: Path, args: argparse.Namespace) -> int:
@@ -100,10 +115,21 @@ def _print_verification(figures: Mapping[str, object]) -> None:
         console.print(f"First difference: {figures['first_mismatch']}")
 
 
+def _config(found: Input, args: argparse.Namespace) -> Config:
+    """Return the given configuration, or a log's own, or that for recordings."""
+    if args.config is not None or found.log is None:
+        return load(args.config or launch_folder() / "replay.toml", args.overrides)
+    from drone.flightlog import FlightLog
+
+    text = FlightLog(found.log).header.config_toml
+    overrides = ["flight.name=retrain", *args.overrides]
+    return loads(text, f"{found.log} (its configuration)", overrides)
+
+
 def _learn(found: Input, args: argparse.Namespace) -> int:
     need("torch", "train")
     options = source_options(args)
-    config = load(args.config or launch_folder() / "replay.toml", args.overrides)
+    config = _config(found, args)
     from drone.commands.display import many_progress, print_replay
     from drone.onboard.sources.opening import open_source
     from training.replay import replay_dataset

@@ -32,7 +32,28 @@ def load(path: Path | str | None = None, overrides: Sequence[str] = ()) -> Confi
         UserError: the file is missing or malformed, a key unknown, or a value out of range.
     """
     tree = {} if path is None else _read_toml(Path(path))
-    where = "the built-in defaults" if path is None else str(path)
+    return _overridden(tree, "the built-in defaults" if path is None else str(path), overrides)
+
+
+def loads(text: str, where: str, overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration from TOML text, such as a log's first record.
+
+    Args:
+        text: TOML.
+        where: it comes from, for messages.
+        overrides: as in `load`.
+
+    Raises:
+        UserError: as `load`.
+    """
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{where}: not valid TOML: {error}") from error
+    return _overridden(tree, where, overrides)
+
+
+def _overridden(tree: dict[str, Any], where: str, overrides: Sequence[str]) -> Config:
     if not overrides:
         return _validate(tree, where)
     merged = copy.deepcopy(tree)
@@ -43,19 +64,6 @@ def load(path: Path | str | None = None, overrides: Sequence[str] = ()) -> Confi
     except UserError:
         _validate(tree, where)  # a mistake of the file itself is told first
         raise
-
-
-def loads(text: str, where: str) -> Config:
-    """Read a configuration from TOML text, such as a log's first record.
-
-    Raises:
-        UserError: as `load`.
-    """
-    try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{where}: not valid TOML: {error}") from error
-    return _validate(tree, where)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from drone.geometry import Matrix
 from drone.messages import Vector3, VehicleState
 
 POSE_TOLERANCE_NS = ns_from_s(0.010)
-"""A pose farther than this from a moment says nothing about it."""
+"""A pose farther than this from a moment says nothing about it, unless a reader says otherwise."""
 DIFFERENCE_TOLERANCE_NS = ns_from_s(0.100)
 """Neighbouring poses farther apart than this give no velocity."""
 
@@ -33,6 +33,7 @@ class Track:
         attitude: N rotations, world from body.
         velocity_mps: (N, 3), world, NaN where unknown.
         rates_radps: (N, 3), body, NaN where unknown.
+        reach_ns: a pose farther than this from a moment says nothing about it.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -40,6 +41,7 @@ class Track:
     attitude: Rotation
     velocity_mps: Matrix
     rates_radps: Matrix
+    reach_ns: int = POSE_TOLERANCE_NS
 
     @classmethod
     def from_poses(
@@ -83,8 +85,12 @@ class Track:
             rates_radps=body.inv().apply(self.rates_radps),
         )
 
+    def reaching(self, reach_ns: int) -> Track:
+        """Return the same track whose poses count for moments up to `reach_ns` away."""
+        return replace(self, reach_ns=reach_ns)
+
     def state(self, stamp_ns: int, seq: int) -> VehicleState | None:
-        """Return the state at a moment, or None where no pose is within `POSE_TOLERANCE_NS`.
+        """Return the state at a moment, or None where no pose is within `reach_ns`.
 
         Between two such poses everything is interpolated; next to only one, that one's is taken.
         """
@@ -104,7 +110,7 @@ class Track:
         """Return the poses before and after a moment, and the later one's share in it."""
         after = int(np.searchsorted(self.stamps_ns, stamp_ns))
         around = [i for i in (after - 1, after) if 0 <= i < len(self.stamps_ns)]
-        near = [i for i in around if abs(self.stamps_ns[i] - stamp_ns) <= POSE_TOLERANCE_NS]
+        near = [i for i in around if abs(self.stamps_ns[i] - stamp_ns) <= self.reach_ns]
         if not near:
             return None
         i, j = near[0], near[-1]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from drone.errors import UserError
 from drone.geometry import GridSpec
 from drone.onboard.camera import FrameSource
 from drone.onboard.euroc import open_euroc
+from drone.onboard.sources.bag import open_bag
 from drone.onboard.sources.folder import open_folder
 from drone.onboard.sources.kitti import open_kitti
+from drone.onboard.sources.logsource import open_log
 from drone.onboard.sources.options import SourceOptions
 from drone.onboard.sources.recording import Known, PairReader, open_recording
 from drone.onboard.sources.video import open_video
@@ -33,21 +34,23 @@ def open_source(
         UserError: it cannot be read; one line says what, where, and what would be right.
     """
     options = _with_calibration_beside(found, options or SourceOptions())
+    if found.log is not None:
+        return open_log(found.log, options, grid or GridSpec())
     if found.kind is InputKind.EUROC:
         return open_euroc(found.path, grid, options)
-    reader, known, options = _reader(found, options)
+    reader, known = _reader(found, options)
     return open_recording(reader, known, options, grid)
 
 
-def _reader(found: Input, options: SourceOptions) -> tuple[PairReader, Known, SourceOptions]:
+def _reader(found: Input, options: SourceOptions) -> tuple[PairReader, Known]:
     if found.kind is InputKind.KITTI:
-        return (*open_kitti(found.path), options)
+        return open_kitti(found.path)
+    if found.kind is InputKind.BAG:
+        return open_bag(found.path, options)
     if found.kind is InputKind.VIDEO:
         right = options.right or found.right
-        return open_video(found.path, right, options.layout), Known(), options
-    if found.kind is InputKind.FOLDER:
-        return open_folder(found.path, options.rate_hz), Known(), options
-    raise UserError(f"{found.path}: a {found.kind} cannot be read as a source of images")
+        return open_video(found.path, right, options.layout), Known()
+    return open_folder(found.path, options.rate_hz), Known()
 
 
 def _with_calibration_beside(found: Input, options: SourceOptions) -> SourceOptions:

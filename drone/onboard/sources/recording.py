@@ -202,8 +202,7 @@ def open_recording(
         UserError: stamps that do not increase, nothing left to read, no calibration or one that
             does not fit, swapped eyes.
     """
-    _check_stamps(reader)
-    chosen = choose(reader, options)
+    chosen = choose(reader.name, reader.stamps_ns, options)
     raw, said_by = _raw(reader, chosen, known, options)
     rectifier = _rectifier(raw, options.scale, grid, f"{reader.name}: {said_by}")
     recording = Recording(reader, chosen, rectifier, said_by, known.track, options.swap)
@@ -211,17 +210,23 @@ def open_recording(
     return recording
 
 
-def choose(reader: PairReader, options: SourceOptions) -> Indices:
+def choose(name: str, stamps_ns: NDArray[np.int64], options: SourceOptions) -> Indices:
     """Return the indices of the pairs that lie in the window, thinned out to the wanted rate.
 
+    Args:
+        name: of the recording, for messages.
+        stamps_ns: (N,) of its pairs.
+        options: window and rate.
+
     Raises:
-        UserError: none is left.
+        UserError: stamps that do not increase, or nothing is left.
     """
-    time_s = (reader.stamps_ns - reader.stamps_ns[0]) / NS_PER_S
+    _check_stamps(name, stamps_ns)
+    time_s = (stamps_ns - stamps_ns[0]) / NS_PER_S
     chosen = np.flatnonzero((time_s >= options.start_s) & (time_s <= options.end_s))
     if not chosen.size:
         raise UserError(
-            f"{reader.name}: lasts {time_s[-1]:.2f} s; nothing lies between --start "
+            f"{name}: lasts {time_s[-1]:.2f} s; nothing lies between --start "
             f"{options.start_s:g} and --end {options.end_s:g}"
         )
     if options.rate_hz is None:
@@ -232,15 +237,14 @@ def choose(reader: PairReader, options: SourceOptions) -> Indices:
     return first_of_period
 
 
-def _check_stamps(reader: PairReader) -> None:
-    stamps_ns = reader.stamps_ns
+def _check_stamps(name: str, stamps_ns: NDArray[np.int64]) -> None:
     if not len(stamps_ns):
-        raise UserError(f"{reader.name}: holds no pair of images")
+        raise UserError(f"{name}: holds no pair of images")
     back = np.flatnonzero(np.diff(stamps_ns) <= 0)
     if back.size:
         i = int(back[0])
         raise UserError(
-            f"{reader.name}: pair {i + 1} has the stamp {stamps_ns[i + 1]} ns and follows "
+            f"{name}: pair {i + 1} has the stamp {stamps_ns[i + 1]} ns and follows "
             f"{stamps_ns[i]} ns; stamps must increase"
         )
 

@@ -1,0 +1,127 @@
+"""Learning from every kind of recording, from the command line to the run folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planes import wall, write_film, write_images
+
+from drone.cli import main
+from drone.config import load
+from drone.flightlog import FlightLog
+from drone.runfolder import RunFolder
+
+pytest.importorskip("torch", reason="learning needs the extra `train`")
+
+COUNT = 8
+PAIRS = wall(COUNT)
+QUICK = [
+    *("--no-report", "--json"),
+    *("--set", "learner.min_frames=2", "--set", "learner.batch_size=2"),
+    *("--set", "learner.steps_per_frame=1"),
+]
+RECTIFIED = ["--rectified", "--focal-px", "100", "--baseline-m", "0.1"]
+
+
+def learn(capsys: pytest.CaptureFixture[str], runs: Path, *arguments: str) -> dict[str, object]:
+    assert main(["replay", *arguments, *QUICK, "--runs", str(runs)]) == 0
+    figures: dict[str, object] = json.loads(capsys.readouterr().out)
+    return figures
+
+
+def folder(path: Path) -> list[str]:
+    names = [f"{i:02}.png" for i in range(COUNT)]
+    write_images(path / "left", names, (left for left, _ in PAIRS))
+    write_images(path / "right", names, (right for _, right in PAIRS))
+    return [str(path), "--rate", "10", *RECTIFIED]
+
+
+def kitti(path: Path) -> list[str]:
+    folder(path)
+    (path / "left").rename(path / "image_0")
+    (path / "right").rename(path / "image_1")
+    (path / "times.txt").write_text("".join(f"{0.1 * i}\n" for i in range(COUNT)))
+    line = "100 0 63.5 {} 0 100 47.5 0 0 0 1 0\n"
+    (path / "calib.txt").write_text(f"P0: {line.format(0)}P1: {line.format(-10)}")
+    return [str(path)]
+
+
+def film(path: Path) -> list[str]:
+    path.mkdir()
+    write_film(path / "flight.avi", (np.hstack(pair) for pair in PAIRS))
+    return [str(path / "flight.avi"), *RECTIFIED]
+
+
+def bag(path: Path) -> list[str]:
+    pytest.importorskip("rosbags", reason="bags need the extra `bags`")
+    from test_bag import Ros, content, write
+
+    ros = Ros(one=True)
+    path.mkdir()
+    return [str(write(path / "flight.bag", ros, content(ros)))]
+
+
+@pytest.mark.parametrize("make", [folder, kitti, film, bag])
+def test_learning_from(tmp_path: Path, capsys: pytest.CaptureFixture[str], make: object) -> None:
+    arguments = make(tmp_path / "input")  # type: ignore[operator]
+    figures = learn(capsys, tmp_path / "runs", *arguments)
+    frames = 6 if make is bag else COUNT
+    assert figures["frames"] == figures["labelled"] == frames
+    assert figures["model_versions"]
+    assert figures["notes"] == []
+    run = RunFolder(Path(str(figures["run"])))
+    assert run.model.is_file()
+    labels = [tick.frame for tick in FlightLog(run.log).ticks()]
+    assert len(labels) == frames
+
+
+def test_learning_again_from_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = learn(capsys, tmp_path / "runs", *folder(tmp_path / "input"), "--end", "0.55")
+    again = learn(capsys, tmp_path / "runs", str(first["run"]), "--retrain")
+    assert again["frames"] == first["frames"] == 6
+    assert again["labelled"] == first["labelled"]
+    assert again["valid_share"] == first["valid_share"]
+    run = RunFolder(Path(str(again["run"])))
+    assert run.path.name.endswith("-retrain")
+    before = load(RunFolder(Path(str(first["run"]))).config)
+    assert load(run.config).pilot == before.pilot  # by the log's own configuration
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "right is --verify to replay its decisions, or --retrain"),
+        (["--verify", "--retrain"], "right is --verify"),
+    ],
+)
+def test_what_to_do_with_a_log_must_be_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    (tmp_path / "flight.mcap").write_bytes(b"")
+    assert main(["replay", str(tmp_path), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--retrain"], "is no flight: --verify and --retrain need a run folder or a log"),
+        (["--rectified"], "--rectified needs --focal-px and --baseline-m"),
+        (["--focal-px", "100"], "go with --rectified"),
+        (["--topics", "/left"], "expected two names such as /cam0/image,/cam1/image"),
+        (["--rate", "10"], "does not say how its cameras see"),
+        (["--rate", "10", *RECTIFIED, "--swap"], "left and right look swapped"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    where, *_ = folder(tmp_path / "input")
+    assert main(["replay", where, *arguments, "--runs", str(tmp_path / "runs")]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
