@@ -161,11 +161,12 @@ class RoomSimulator:
             ValueError: the command is not finite.
             DivergedError: physics makes no sense any more.
         """
-        self._tick += 1
         command = self._link.send(self._stamp_ns, _checked(command))
+        wind = faults.wind_mps(faults.active(self._config.faults, self._stamp_ns))
+        self._tick += 1
         events: list[FlightEvent] = []
         try:
-            self._fly(command, events)
+            self._fly(command, wind, events)
         except DivergedError as error:
             raise DivergedError(f"{self._stamp_ns / NS_PER_S:.2f} s: {error}") from error
         return self._sense(events)
@@ -226,9 +227,8 @@ class RoomSimulator:
             stamp_ns = round(tick * NS_PER_S / self._tick_hz)
             self._poses.add(stamp_ns, self._vehicle.kinematics())
 
-    def _fly(self, command: VelocityCommand, events: list[FlightEvent]) -> None:
+    def _fly(self, command: VelocityCommand, wind: Vector3, events: list[FlightEvent]) -> None:
         """All physics steps of one tick."""
-        wind = faults.wind_mps(faults.active(self._config.faults, self._stamp_ns))
         for substep in range(1, self._substeps + 1):
             if self._stands_still:
                 break

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 
@@ -200,6 +201,138 @@ def test_faults_change_the_frame_and_not_the_clean_one() -> None:
             assert (out.frame.right.max() == 0) == (0.5 <= at_s < 1.0), "no noise on black"
             np.testing.assert_array_equal(out.frame.left, sound.frame.left)
         assert (out.frame is None) == (at_s >= 1.5)
+
+
+def faulty(*schedule: FaultConfig, **camera: float) -> SimConfig:
+    settings = {**SMALL.model_dump(), "noise_levels": 0.0, **camera}
+    return SimConfig(camera=CameraConfig.model_validate(settings), faults=schedule)
+
+
+def turning(sim: RoomSimulator, seconds: float = 1.0) -> list[SimOutput]:
+    """Turn on the spot, which moves every pixel."""
+    return [sim.reset(), *fly(sim, command(yaw=1.0), seconds)]
+
+
+EYES_FAULTS = [
+    {"kind": k}
+    for k in ("black", "frozen", "delayed", "torn", "blurred", "covered", "desynchronised")
+] + [{"kind": "dropped", "probability": 0.5}, {"kind": "miscalibrated", "yaw_deg": 2.0}]
+
+
+def test_no_fault_of_an_eye_disturbs_what_scores_and_flies() -> None:
+    """Clean frames, their noise, truth and motion are those of a healthy flight, bit for bit."""
+    schedule = [FaultConfig.model_validate({**f, "start_s": 0.2}) for f in EYES_FAULTS]
+    schedule.append(FaultConfig(kind="swapped", start_s=0.5))
+    camera = {"noise_levels": 2.0}
+    with simulator(10, faulty(*schedule, **camera)) as sim, simulator(10, faulty(**camera)) as ok:
+        outs, expected = turning(sim), turning(ok)
+        assert_same_arrivals(outs, turning(sim))
+    for out, sound in zip(outs, expected, strict=True):
+        assert out.vehicle == sound.vehicle
+        assert out.truth == sound.truth
+        if sound.frame is not None:
+            assert out.clean is not None
+            np.testing.assert_array_equal(out.clean.left, sound.frame.left)
+            np.testing.assert_array_equal(out.clean.right, sound.frame.right)
+            np.testing.assert_array_equal(out.true_inverse_depth, sound.true_inverse_depth)
+
+
+def assert_same_arrivals(one: list[SimOutput], other: list[SimOutput]) -> None:
+    for a, b in zip(one, other, strict=True):
+        assert (a.frame is None) == (b.frame is None)
+        if a.frame is not None and b.frame is not None:
+            np.testing.assert_array_equal(a.frame.left, b.frame.left)
+            np.testing.assert_array_equal(a.frame.right, b.frame.right)
+
+
+def test_a_desynchronised_eye_sees_the_scene_as_of_then() -> None:
+    """Exposed 0.1 s early at 10 Hz: the other flight's previous right image, exactly."""
+    early = FaultConfig(kind="desynchronised", eye="right", offset_s=0.1, start_s=0.0)
+    with simulator(10, faulty(early)) as sim, simulator(10, faulty()) as healthy:
+        frames, sound = ([o.frame for o in turning(s) if o.frame] for s in (sim, healthy))
+    for k in range(1, len(frames)):
+        np.testing.assert_array_equal(frames[k].right, sound[k - 1].right)
+        np.testing.assert_array_equal(frames[k].left, sound[k].left)
+    assert (frames[5].right != sound[5].right).mean() > 0.2
+    between = FaultConfig(kind="desynchronised", eye="right", offset_s=0.03, start_s=0.0)
+    with simulator(10, faulty(between)) as sim:
+        third = [o.frame for o in turning(sim) if o.frame][5]
+    assert third is not None
+    assert (third.right != sound[5].right).mean() > 0.1
+    assert (third.right != sound[4].right).mean() > 0.1
+
+
+@pytest.mark.parametrize("eye", ["left", "right"])
+def test_a_knocked_eye_sees_the_scene_shifted(eye: str) -> None:
+    """Turned right by 3 degrees, f tan(3 deg) = 2.4 px: the picture moves to the left by that."""
+    knock = FaultConfig(kind="miscalibrated", eye=eye, yaw_deg=3.0, start_s=0.5)
+    with simulator(10, faulty(knock)) as sim:
+        outs = [o for o in [sim.reset(), *fly(sim, command(), 1.0)] if o.frame and o.clean]
+    before, after = outs[3], outs[8]
+    np.testing.assert_array_equal(getattr(before.frame, eye), getattr(before.clean, eye))
+    seen, proper = (getattr(f, eye).astype(np.float32) for f in (after.frame, after.clean))
+    misfits = {}
+    for shift in np.arange(-5, 5.1, 0.2):
+        back = cv2.warpAffine(seen, np.float32([[1, 0, shift], [0, 1, 0]]), (64, 48))
+        inside = (slice(8, 40), slice(12, 52))
+        misfits[shift] = np.abs(cv2.blur(back, (3, 3)) - cv2.blur(proper, (3, 3)))[inside].mean()
+    assert min(misfits, key=misfits.__getitem__) == pytest.approx(2.4, abs=0.5)
+
+
+def test_frames_arrive_late_with_all_that_belongs_to_them() -> None:
+    """0.12 s is no whole number of ticks of 0.05 s: they arrive 0.15 s after their stamp."""
+    with simulator(10, faulty(delay_s=0.12)) as sim, simulator(10, faulty()) as prompt:
+        late, soon = turning(sim), turning(prompt)
+    assert [o.vehicle for o in late] == [o.vehicle for o in soon]
+    assert [k for k, o in enumerate(late) if o.frame] == list(range(3, 21, 2))
+    for k in range(3, 21, 2):
+        out, expected = late[k], soon[k - 3]
+        assert out.frame is not None
+        assert out.clean is not None
+        assert out.truth == expected.truth
+        assert out.frame.stamp_ns == out.clean.stamp_ns == 50_000_000 * (k - 3)
+        np.testing.assert_array_equal(out.frame.left, expected.frame.left)
+        np.testing.assert_array_equal(out.true_inverse_depth, expected.true_inverse_depth)
+
+
+def test_a_late_link_flies_late() -> None:
+    schedule = FaultConfig(kind="link_delay", delay_s=0.5, start_s=0.0)
+    with simulator(10, faulty(schedule)) as sim, simulator(10, faulty()) as prompt:
+        late, soon = turning(sim, 1.5), turning(prompt, 1.5)
+    yaw_rate = [[o.vehicle.rates_radps[2] for o in outs] for outs in (late, soon)]
+    assert max(map(abs, yaw_rate[0][:10])) < 1e-3
+    assert yaw_rate[0][10:] == pytest.approx(yaw_rate[1][: len(yaw_rate[0]) - 10], abs=1e-3)
+
+
+def test_a_gust_pushes_where_it_blows_and_ends() -> None:
+    gust = FaultConfig(kind="gust", wind_mps=4.0, toward_deg=90, start_s=0.5, end_s=1.0)
+    with simulator(10, faulty(gust)) as sim:
+        outs = [sim.reset(), *fly(sim, command(), 6.0)]
+    north, east, _ = np.array([o.vehicle.velocity_mps for o in outs]).T
+    assert np.abs(east[:11]).max() < 0.01
+    assert east[11:21].max() > 0.05
+    assert abs(north[11:21]).max() < 0.2 * east[11:21].max()
+    assert abs(east[-1]) < 0.05, "the autopilot recovers"
+
+
+def test_dropouts_of_the_vehicle_leave_the_truth() -> None:
+    schedule = (
+        FaultConfig(kind="position_dropout", start_s=0.2, end_s=0.5),
+        FaultConfig(kind="imu_dropout", start_s=0.5, end_s=0.8),
+    )
+    with simulator(10, faulty(*schedule)) as sim, simulator(10, faulty()) as healthy:
+        outs, sound = turning(sim), turning(healthy)
+    for k, (out, expected) in enumerate(zip(outs, sound, strict=True)):
+        assert out.truth == expected.truth
+        assert out.vehicle.valid == (not 10 <= k < 16)
+        assert math.isnan(out.vehicle.position_m[0]) == (4 <= k < 16)
+        assert math.isnan(out.vehicle.attitude[0]) == (10 <= k < 16)
+    assert [e.detail for o in outs for e in o.events] == [
+        "position_dropout vehicle begins",
+        "imu_dropout vehicle begins",
+        "position_dropout vehicle ends",
+        "imu_dropout vehicle ends",
+    ]
 
 
 def test_an_invalid_command_means_hover(sim: RoomSimulator) -> None:
