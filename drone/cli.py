@@ -17,6 +17,7 @@ COMMANDS = {
     "fly": "fly in the simulated room: stereo teaches, mono takes over",
     "replay": "replay a flight log exactly, or learn from a recorded data set",
     "report": "make the report of a flight anew",
+    "calibrate": "calibrate a stereo camera from pictures of a board",
     "bench": "measure this stack against its floors",
 }
 

@@ -9,13 +9,16 @@ on the same row of both images; pixels are square; every pixel of both images wa
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from drone.geometry import (
     BODY_FROM_OPTICAL,
@@ -26,7 +29,9 @@ from drone.geometry import (
     level_from_camera,
 )
 from drone.messages import Image
+from drone.onboard.map_cache import MapCache
 
+PixelMap = NDArray[np.float32]
 WIDEST_TANGENT = math.tan(math.radians(60))
 """A rectified view ends 60 degrees off its axis: beyond, a pinhole image is mostly rim."""
 _BORDER_STEP_PX = 4
@@ -97,7 +102,23 @@ class CameraModel:
         )
         return np.asarray(undistorted, np.float64).reshape(-1, 2)
 
-    def maps(self, rotation: Matrix, target: Intrinsics) -> Matrix:
+    def project(self, points: Matrix) -> Matrix:
+        """Return where the raw image shows points.
+
+        Args:
+            points: (N, 3) in the optical frame, z > 0.
+
+        Returns:
+            (N, 2), column and row in px.
+        """
+        project = cv2.projectPoints if self.lens is Lens.RADTAN else cv2.fisheye.projectPoints
+        px, _ = project(
+            np.asarray(points, np.float64).reshape(-1, 1, 3),
+            *(np.zeros(3), np.zeros(3), self.pinhole.matrix, np.array(self.distortion)),
+        )
+        return np.asarray(px, np.float64).reshape(-1, 2)
+
+    def maps(self, rotation: Matrix, target: Intrinsics) -> PixelMap:
         """Return where each pixel of a turned, undistorted image lies in the raw image.
 
         Args:
@@ -116,7 +137,7 @@ class CameraModel:
             *(self.pinhole.matrix, np.array(self.distortion), rotation, target.matrix),
             *((target.width, target.height), cv2.CV_32FC1),
         )
-        return np.stack([columns, rows], axis=-1)
+        return np.stack([columns, rows], axis=-1).astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +201,17 @@ class RawStereoCalibration:
         """(4, 4) rigid transform, left optical into right optical, m."""
         return inverse_rigid(self.body_from_right) @ self.body_from_left
 
+    @cached_property
+    def hash(self) -> str:
+        """Sixteen hex digits that name the eyes and their relation, whatever their mount."""
+        numbers = [*self.right_from_left[:3].ravel()]
+        for eye in (self.left, self.right):
+            p = eye.pinhole
+            numbers += [p.width, p.height, p.fx, p.fy, p.cx, p.cy, *eye.distortion]
+        text = " ".join(f"{n:.9g}" for n in np.round(numbers, 9) + 0.0)
+        words = f"{self.left.lens} {self.right.lens} {text}"
+        return hashlib.sha256(words.encode()).hexdigest()[:16]
+
     @property
     def baseline_m(self) -> float:
         """Distance between the eyes."""
@@ -194,17 +226,25 @@ class Rectifier:
         raw: the two eyes.
         width_px: of the rectified images.
         height_px: of the rectified images.
+        cache: where maps outlast the program; None keeps them in memory only.
     """
 
     raw: RawStereoCalibration
     width_px: int
     height_px: int
+    cache: MapCache | None = None
 
     @classmethod
-    def fitting(cls, raw: RawStereoCalibration, grid: GridSpec | None = None) -> Rectifier:
+    def fitting(
+        cls,
+        raw: RawStereoCalibration,
+        grid: GridSpec | None = None,
+        cache: MapCache | None = None,
+    ) -> Rectifier:
         """Return the rectifier whose images have the size that `rectified_size` chooses."""
         pinhole = raw.left.pinhole
-        return cls(raw, *rectified_size(pinhole.width, pinhole.height, grid or GridSpec()))
+        size = rectified_size(pinhole.width, pinhole.height, grid or GridSpec())
+        return cls(raw, *size, cache)
 
     @cached_property
     def calibration(self) -> StereoCalibration:
@@ -214,7 +254,7 @@ class Rectifier:
         f = max(w / (x1 - x0), h / (y1 - y0))
         cx, cy = w / 2 - f * (x0 + x1) / 2, h / 2 - f * (y0 + y1) / 2
         mount = self.raw.body_from_left
-        rotation = mount[:3, :3] @ self._rotations[0].T
+        rotation = mount[:3, :3] @ self.rotations[0].T
         return StereoCalibration(
             left=Intrinsics(self.width_px, self.height_px, f, f, cx, cy),
             baseline_m=self.raw.baseline_m,
@@ -237,18 +277,39 @@ class Rectifier:
         """Return the rectified right image; see `left`."""
         return self._remap(image, self.right_map)
 
-    @cached_property
-    def left_map(self) -> Matrix:
+    @property
+    def left_map(self) -> PixelMap:
         """(height_px, width_px, 2) float32: raw column and row that each rectified pixel shows."""
-        return self.raw.left.maps(self._rotations[0], self.calibration.left)
+        return self._maps["left"]
 
-    @cached_property
-    def right_map(self) -> Matrix:
+    @property
+    def right_map(self) -> PixelMap:
         """As `left_map`, for the right eye."""
-        return self.raw.right.maps(self._rotations[1], self.calibration.left)
+        return self._maps["right"]
 
     @cached_property
-    def _rotations(self) -> tuple[Matrix, Matrix]:
+    def _maps(self) -> Mapping[str, PixelMap]:
+        key = f"{self.raw.hash}-{self.width_px}x{self.height_px}-cv{cv2.__version__}"
+        kept = None if self.cache is None else self.cache.load(key)
+        if kept is not None and self._are_maps(kept):
+            return kept
+        target, turns = self.calibration.left, self.rotations
+        maps = {
+            "left": self.raw.left.maps(turns[0], target),
+            "right": self.raw.right.maps(turns[1], target),
+        }
+        if self.cache is not None:
+            self.cache.store(key, maps)
+        return maps
+
+    def _are_maps(self, arrays: Mapping[str, PixelMap]) -> bool:
+        shape = (self.height_px, self.width_px, 2)
+        return arrays.keys() == {"left", "right"} and all(
+            array.shape == shape and array.dtype == np.float32 for array in arrays.values()
+        )
+
+    @cached_property
+    def rotations(self) -> tuple[Matrix, Matrix]:
         """(3, 3) rectified from raw, of each eye (Bouguet: each eye turns half of the way)."""
         size = (self.raw.left.pinhole.width, self.raw.left.pinhole.height)
         t = self.raw.right_from_left
@@ -263,7 +324,7 @@ class Rectifier:
     @cached_property
     def _seen_by_both(self) -> tuple[Matrix, Matrix]:
         """Least and greatest (x, y) at unit depth of a rectangle that lies inside both images."""
-        eyes = zip((self.raw.left, self.raw.right), self._rotations, strict=True)
+        eyes = zip((self.raw.left, self.raw.right), self.rotations, strict=True)
         inner = [_inner_rectangle(eye, rotation) for eye, rotation in eyes]
         least = np.maximum(np.maximum(inner[0][0], inner[1][0]), -WIDEST_TANGENT)
         greatest = np.minimum(np.minimum(inner[0][1], inner[1][1]), WIDEST_TANGENT)
@@ -271,7 +332,7 @@ class Rectifier:
             raise ValueError("the two eyes see no common rectangle; is the calibration right?")
         return least, greatest
 
-    def _remap(self, image: Image, raw_px: Matrix) -> Image:
+    def _remap(self, image: Image, raw_px: PixelMap) -> Image:
         pinhole = self.raw.left.pinhole
         if image.shape != (pinhole.height, pinhole.width):
             raise ValueError(

@@ -6,7 +6,6 @@ in squares; such a file is complete but for `square_mm`, and is refused until th
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Iterable
@@ -79,7 +78,7 @@ def to_toml(raw: RawStereoCalibration, notes: CalibrationNotes) -> str:
             f"version = {VERSION}",
             "# Names the numbers of [left], [right] and [pair]; checked when the file is read.",
             "# Delete this line if you change them by hand.",
-            f'hash = "{_hash(raw)}"',
+            f'hash = "{raw.hash}"',
             "",
             "[left]",
             *_eye_lines(raw.left),
@@ -116,7 +115,7 @@ def from_toml(file: KeyedFile) -> RawStereoCalibration:
         raise UserError(f"{file.path}: pair.rotation is not a rotation (3 x 3)")
     translation, unit_m = _translation(pair)
     as_written = RawStereoCalibration.from_pair(*eyes, rigid(rotation, translation))
-    if "hash" in file and file.value("hash") != _hash(as_written):
+    if "hash" in file and file.value("hash") != as_written.hash:
         raise UserError(
             f"{file.path}: [left], [right] or [pair] was changed since the file was made; "
             "delete the line with the hash if that was meant"
@@ -188,17 +187,6 @@ def _list(values: Iterable[float]) -> str:
 def _rows(matrix: Matrix) -> str:
     rows = ",\n".join(f"  {_list(row)}" for row in matrix)
     return f"[\n{rows},\n]"
-
-
-def _hash(raw: RawStereoCalibration) -> str:
-    """Return sixteen hex digits that name the eyes and their relation, whatever the mount."""
-    numbers = [*raw.right_from_left[:3].ravel()]
-    for eye in (raw.left, raw.right):
-        p = eye.pinhole
-        numbers += [p.width, p.height, p.fx, p.fy, p.cx, p.cy, *eye.distortion]
-    text = " ".join(f"{n:.9g}" for n in np.round(numbers, 9) + 0.0)
-    words = f"{raw.left.lens} {raw.right.lens} {text}"
-    return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
 # Reading
