@@ -78,7 +78,7 @@ class Optics:
         return drawn[self._top : self._top + height, self._left : self._left + width]
 
 
-def _look_up(image: Image, places_px: Matrix) -> Image:
+def _look_up(image: Image, places_px: NDArray[np.float32]) -> Image:
     return np.asarray(cv2.remap(image, places_px, None, cv2.INTER_LINEAR), np.uint8)
 
 
