@@ -76,6 +76,8 @@ class VehicleState:
         attitude: world (NED) from body (FRD).
         rates_radps: body rates, FRD, rad/s.
         landed: True while standing on the ground.
+        battery_share: left, 0-1, NaN where unknown.
+        battery_v: under load, V, NaN where unknown.
     """
 
     seq: int
@@ -86,6 +88,8 @@ class VehicleState:
     attitude: Quaternion
     rates_radps: Vector3 = (0.0, 0.0, 0.0)
     landed: bool = False
+    battery_share: float = math.nan
+    battery_v: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ class Session:
         self.score = FlightScore(config.pilot.switching.stop_m)
         self.model: ModelVersion | None = None
         self._events = 0
+        self._true_m: Vector3 | None = None
 
     def close(self) -> None:
         """End the learner; the lesson that still goes on comes too late to fly."""
@@ -140,8 +141,11 @@ class Session:
         return self.perception.label(clean, check_frame(clean), down).obstacle_m
 
     def _position_m(self, truth: Truth | None) -> Vector3:
+        """Return where the drone is: by truth, of the latest frame, where there is any."""
         if truth is not None:
-            return truth.position_m
+            self._true_m = truth.position_m
+        if self._true_m is not None:
+            return self._true_m
         vehicle = self.state.vehicle
         return vehicle.position_m if vehicle is not None else (0.0, 0.0, 0.0)
 

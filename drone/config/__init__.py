@@ -8,6 +8,7 @@ and radians everywhere else.
 from drone.config.base import SEEDS
 from drone.config.camera import CameraConfig
 from drone.config.deciding import AvoidanceConfig, LimitsConfig, SwitchingConfig, TrustConfig
+from drone.config.estimator import BatteryConfig, EstimatorConfig, WindConfig
 from drone.config.faults import FaultConfig
 from drone.config.learner import LearnerConfig
 from drone.config.loading import launch_folder, load, loads
@@ -21,9 +22,11 @@ from drone.config.vehicle import VehicleConfig
 __all__ = [
     "SEEDS",
     "AvoidanceConfig",
+    "BatteryConfig",
     "CameraConfig",
     "Config",
     "CorridorConfig",
+    "EstimatorConfig",
     "FaultConfig",
     "FlightConfig",
     "GridConfig",
@@ -38,6 +41,7 @@ __all__ = [
     "SwitchingConfig",
     "TrustConfig",
     "VehicleConfig",
+    "WindConfig",
     "launch_folder",
     "load",
     "loads",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from drone.config.base import Positive, Section
 from drone.config.camera import CameraConfig
+from drone.config.estimator import BatteryConfig, EstimatorConfig, WindConfig
 from drone.config.faults import FaultConfig
 from drone.config.room import RoomConfig
 from drone.config.vehicle import VehicleConfig
@@ -21,6 +22,9 @@ class SimConfig(Section):
     """Flying height above the floor."""
     room: RoomConfig = RoomConfig()
     vehicle: VehicleConfig = VehicleConfig()
+    estimator: EstimatorConfig = EstimatorConfig()
+    wind: WindConfig = WindConfig()
+    battery: BatteryConfig = BatteryConfig()
     camera: CameraConfig = CameraConfig()
     faults: tuple[FaultConfig, ...] = ()
     renderer: Literal["auto", "tiny", "egl"] = "auto"

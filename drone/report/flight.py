@@ -215,6 +215,7 @@ class _Reader:
         self._learning: list[Learning] = []
         self._swaps: list[Swap] = []
         self._vehicle: VehicleState | None = None
+        self._true_m: Vector3 | None = None
         self._licence = ""
         self._now: dict[type, Any] = {}
 
@@ -285,11 +286,18 @@ class _Reader:
         if tick.frame is not None:
             self._score.see(label, estimate, truth)
             self._frames.append(self._frame_row(tick, now))
-        vehicle_m = (math.nan,) * 3 if self._vehicle is None else self._vehicle.position_m
-        position_m = vehicle_m if truth is None else truth.position_m
+        position_m = self._position_m(truth)
         self._score.decided(decision, position_m, tick.frame is not None)
         self._licence = decision.trust.reason
-        self._ticks.append(self._tick_row(decision, tick.permitted, vehicle_m))
+        self._ticks.append(self._tick_row(decision, tick.permitted, position_m))
+
+    def _position_m(self, truth: Truth | None) -> Vector3:
+        """Return where the drone is: by truth, of the latest frame, where there is any."""
+        if truth is not None:
+            self._true_m = truth.position_m
+        if self._true_m is not None:
+            return self._true_m
+        return (math.nan,) * 3 if self._vehicle is None else self._vehicle.position_m
 
     def _tick_row(
         self, decision: Decision, permitted: bool, position_m: Vector3

@@ -85,7 +85,7 @@ class Autopilot:
         self._config = config
         self._gains = g = gains or Gains()
         self._weight_n = config.mass_kg * GRAVITY_MPS2
-        self._motor_max_n = config.max_thrust_ratio * self._weight_n / 4
+        self.limit_thrust(1.0)
         self._max_accel_mps2 = GRAVITY_MPS2 * math.tan(math.radians(config.max_tilt_deg))
         ixx, iyy, izz = config.inertia_kgm2
         # Torque per motor thrust: the lever of a motor on the diagonal, all four taking part.
@@ -100,6 +100,10 @@ class Autopilot:
         self._down_m = down_m
         self._yaw_rad = yaw_rad
         self._integral = (0.0, 0.0)
+
+    def limit_thrust(self, share: float) -> None:
+        """Let full throttle give only a share of what the airframe's table says."""
+        self._motor_max_n = share * self._config.max_thrust_ratio * self._weight_n / 4
 
     def steer(self, motion: Motion, command: VelocityCommand, dt_s: float) -> Setpoint:
         """Return what to hold for the next `dt_s`."""

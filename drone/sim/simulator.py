@@ -38,19 +38,22 @@ from drone.messages import (
     VelocityCommand,
 )
 from drone.sim import faults
+from drone.sim.battery import Battery
 from drone.sim.cameras import StereoCamera, calibration_of
+from drone.sim.estimator import Estimator
 from drone.sim.furnish import room_of
 from drone.sim.imagefaults import ImageFaults
 from drone.sim.layout import require_flyable
 from drone.sim.lightfaults import EYES, LightFaults
-from drone.sim.room import Room
+from drone.sim.room import Pose, Room
 from drone.sim.vehicle import Kinematics, Quadrotor
+from drone.sim.wind import Wind
 from drone.sim.world import World
 
 _LANDING_MPS = 0.02
 """A command that sinks at least so fast means to land once the floor is reached."""
 _RESTING_MPS = 0.05
-_NOISE, _START, _RESPAWN, _FAULT_NOISE = 2, 3, 4, 6
+_NOISE, _START, _RESPAWN, _FAULT_NOISE, _ESTIMATOR, _WIND = 2, 3, 4, 6, 7, 8
 """Random streams; the room's is 1, those of faults begin with 5."""
 
 
@@ -63,7 +66,7 @@ class SimOutput:
             belongs to it; None between frames and where the pair is dropped.
         clean: the same before faults, for scoring only.
         true_inverse_depth: (H, W) float32, 1/m, left eye; None between frames.
-        vehicle: every tick; the true motion in the room, NED, after faults.
+        vehicle: every tick; what the vehicle believes of its motion, after faults.
         truth: with every clean frame; `stereo_obstacle_m` is NaN, for the flight to fill in.
         events: `collision`, `fault`, `landed`.
     """
@@ -198,12 +201,23 @@ class RoomSimulator:
             for stream in (_NOISE, _START, _RESPAWN)
         )
         self._camera = StereoCamera(self._world, self._config.camera, noise)
-        pose = self.room.start or self.room.free_pose(start)
-        self._vehicle.put(pose, self._config.height_m)
+        self._start_vehicle(self.room.start or self.room.free_pose(start), again)
         self._tick = self._frames = self._collisions = self._events = 0
         self._in_contact = self._landed = self._stands_still = False
         self._on_the_way: deque[_Shot] = deque()
         self._start_faults()
+
+    def _start_vehicle(self, pose: Pose, again: list[int]) -> None:
+        config, vehicle = self._config, self._vehicle
+        estimator, wind = (
+            np.random.default_rng([self._seed, stream, *again]) for stream in (_ESTIMATOR, _WIND)
+        )
+        vehicle.put(pose, config.height_m)
+        start = vehicle.kinematics()
+        vehicle.fly_by(Estimator(config.estimator, estimator, start, vehicle.steer_dt_s))
+        vehicle.limit_thrust(1.0)
+        self._wind = Wind(config.wind, wind, 1.0 / self._tick_hz)
+        self._battery = Battery(config.battery)
 
     def _start_faults(self) -> None:
         schedule, again = self._config.faults, [self._flight] if self._flight else []
@@ -227,18 +241,22 @@ class RoomSimulator:
             stamp_ns = round(tick * NS_PER_S / self._tick_hz)
             self._poses.add(stamp_ns, self._vehicle.kinematics())
 
-    def _fly(self, command: VelocityCommand, wind: Vector3, events: list[FlightEvent]) -> None:
+    def _fly(self, command: VelocityCommand, gust: Vector3, events: list[FlightEvent]) -> None:
         """All physics steps of one tick."""
+        wind = self._wind.next_mps()
+        wind = wind[0] + gust[0], wind[1] + gust[1], wind[2] + gust[2]
         for substep in range(1, self._substeps + 1):
             if self._stands_still:
                 break
             self._advance(command, wind, events)
             self._remember_pose(self._tick - 1 + substep / self._substeps)
+        self._battery.feed(self._vehicle, 1.0 / self._tick_hz)
 
     def _advance(self, command: VelocityCommand, wind: Vector3, events: list[FlightEvent]) -> None:
         """One physics step, and what contact means."""
         sinking = command.down_mps >= _LANDING_MPS
-        if not self._vehicle.motors_on and command.down_mps <= -_LANDING_MPS:
+        climbing = command.down_mps <= -_LANDING_MPS and not self._battery.flat
+        if not self._vehicle.motors_on and climbing:
             self._landed = False
             self._vehicle.start_motors()
         touch = self._vehicle.step(command, wind)
@@ -266,14 +284,13 @@ class RoomSimulator:
             raise DivergedError(f"physics diverged at {self._stamp_ns / NS_PER_S:.2f} s")
         events += self._landing(motion) + self._fault_changes(motion)
         vehicle = VehicleState(
-            seq=self._tick,
-            stamp_ns=self._stamp_ns,
-            valid=True,
-            position_m=motion.position_m,
-            velocity_mps=motion.velocity_mps,
-            attitude=motion.attitude,
-            rates_radps=motion.rates_radps,
+            self._tick,
+            self._stamp_ns,
+            True,
+            *self._vehicle.believed(),
             landed=self._landed,
+            battery_share=self._battery.share,
+            battery_v=self._battery.volts,
         )
         vehicle = faults.vehicle_state(self._faulty, vehicle)
         if self._tick % self._ticks_per_frame == 0:

@@ -22,6 +22,7 @@ from drone.errors import DivergedError
 from drone.messages import Vector3, VelocityCommand
 from drone.sim.autopilot import GRAVITY_MPS2, Autopilot, Motion, Setpoint
 from drone.sim.contact import NOTHING, Hull, Touch
+from drone.sim.estimator import Estimator
 from drone.sim.rigidbody import Kinematics, RigidBody, Rows, rotation
 from drone.sim.room import Pose
 from drone.sim.world import World
@@ -39,7 +40,7 @@ class Quadrotor:
     """One vehicle in a world.
 
     State: its motion, the thrust of each motor, the autopilot with its setpoint, whether motors
-    run.
+    run, and the estimator that the velocity loop believes (none: it knows the truth).
     """
 
     def __init__(self, world: World, config: VehicleConfig, physics_hz: int) -> None:
@@ -51,6 +52,7 @@ class Quadrotor:
         self._lever_m = config.arm_m * math.sqrt(0.5)
         self._drag = config.drag_per_s * config.mass_kg
         self._autopilot = Autopilot(config)
+        self._estimator: Estimator | None = None
         self._hull = Hull(world, config, self._dt_s)
         self._body = RigidBody(config.mass_kg, config.inertia_kgm2, self._dt_s)
         self.put(Pose(0.0, 0.0, 0.0), 1.0)
@@ -62,7 +64,7 @@ class Quadrotor:
         self.set_motion(
             Kinematics((pose.north_m, pose.east_m, -height_m), CALM, attitude, (0.0, 0.0, 0.0))
         )
-        self._autopilot.reset(-height_m, pose.yaw_rad)
+        self._hold()
         self._start_motors(self._weight_n / 4)
 
     def set_motion(self, motion: Kinematics) -> None:
@@ -74,6 +76,32 @@ class Quadrotor:
     def kinematics(self) -> Kinematics:
         """Return the true motion."""
         return self._motion
+
+    def believed(self) -> Kinematics:
+        """Return the motion as the vehicle knows it."""
+        if self._estimator is None:
+            return self._motion
+        true = _motion(self._motion, rotation(self._motion.attitude))
+        return self._estimator.believed(self._motion, (true.roll_rad, true.pitch_rad, true.yaw_rad))
+
+    def fly_by(self, estimator: Estimator) -> None:
+        """Let the velocity loop believe this estimator from now on, and hold height and heading."""
+        self._estimator = estimator
+        self._hold()
+
+    @property
+    def steer_dt_s(self) -> float:
+        """Between two runs of the velocity loop, s."""
+        return self._dt_s * self._steer_every
+
+    @property
+    def load(self) -> float:
+        """Lift over weight."""
+        return sum(self._thrusts) / self._weight_n
+
+    def limit_thrust(self, share: float) -> None:
+        """Let full throttle give only a share of what the airframe's table says."""
+        self._autopilot.limit_thrust(share)
 
     def step(self, command: VelocityCommand, wind_mps: Vector3 = CALM) -> Touch:
         """Advance physics by one step and return what the hull touched.
@@ -113,9 +141,7 @@ class Quadrotor:
 
     def start_motors(self) -> None:
         """Start the motors where the vehicle stands."""
-        motion = self._motion
-        yaw_rad = _motion(motion, rotation(motion.attitude)).yaw_rad
-        self._autopilot.reset(motion.position_m[2], yaw_rad)
+        self._hold()
         self._start_motors(0.0)
 
     def _start_motors(self, thrust_n: float) -> None:
@@ -124,12 +150,23 @@ class Quadrotor:
         self._until_steering = 0
         self._setpoint = Setpoint(self._weight_n, 0.0, 0.0, 0.0)
 
+    def _hold(self) -> None:
+        """Hold this height, the true one, and the heading that the vehicle believes in."""
+        motion = self._motion
+        known = self._known(motion, rotation(motion.attitude))
+        self._autopilot.reset(motion.position_m[2], known.yaw_rad)
+
+    def _known(self, motion: Kinematics, rows: Rows) -> Motion:
+        """Return what the velocity loop sees of the motion."""
+        true = _motion(motion, rows)
+        return true if self._estimator is None else self._estimator.update(motion, true)
+
     def _control(self, motion: Kinematics, rows: Rows, command: VelocityCommand) -> None:
         """Let the autopilot fly, and the motors follow."""
         if self._until_steering <= 0:
             self._until_steering = self._steer_every
-            dt_s = self._dt_s * self._steer_every
-            self._setpoint = self._autopilot.steer(_motion(motion, rows), command, dt_s)
+            known = self._known(motion, rows)
+            self._setpoint = self._autopilot.steer(known, command, self.steer_dt_s)
         self._until_steering -= 1
         a, b, c, d = self._thrusts
         e, f, g, h = self._autopilot.hold(self._setpoint, rows[2], motion.rates_radps)

@@ -77,7 +77,7 @@ def test_the_observation_is_what_the_datasheet_says(env: RoomFlightEnv) -> None:
     assert observation["image"].std() > 5, "something is seen"
     assert observation["sectors"].shape == (8,)
     assert observation["sectors_known"].all()
-    assert observation["scalars"] == pytest.approx([1.1, 0, 0, 0, 0, 0, 0], abs=1e-6)
+    assert observation["scalars"] == pytest.approx([1.1, 0, 0, 0, 0, 0, 0], abs=0.12), "an estimate"
     assert info["nearest_m"] == observation["sectors"].min()
     after, *_ = fly(env, np.array([0.5, 0, 0, 0.4], np.float32), 12)
     assert after["scalars"][1] == pytest.approx(0.5, abs=0.15), "forward, m/s"

@@ -7,7 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
-from drone.config import CameraConfig, FaultConfig, RoomConfig, SimConfig, VehicleConfig
+from drone.config import (
+    CameraConfig,
+    EstimatorConfig,
+    FaultConfig,
+    RoomConfig,
+    SimConfig,
+    VehicleConfig,
+)
 from drone.errors import DivergedError, UserError
 from drone.geometry import DistanceMeter, Intrinsics
 from drone.messages import VelocityCommand
@@ -18,6 +25,8 @@ pytestmark = pytest.mark.sim
 TICK_HZ = 20.0
 SMALL = CameraConfig(width_px=64, height_px=48)
 """Fast to render."""
+KNOWING = EstimatorConfig(enabled=False)
+"""The vehicle knows the truth."""
 
 
 def command(
@@ -27,7 +36,7 @@ def command(
 
 
 def simulator(seed: int = 10, config: SimConfig | None = None) -> RoomSimulator:
-    config = config or SimConfig(camera=SMALL)
+    config = config or SimConfig(camera=SMALL, estimator=KNOWING)
     meter = DistanceMeter(calibration_of(config.camera).left)
     return RoomSimulator(config, meter, seed=seed, tick_hz=TICK_HZ)
 
@@ -140,7 +149,7 @@ def test_contact_shows_in_the_next_truth_only(sim: RoomSimulator) -> None:
 
 def test_the_way_to_the_wall_is_the_true_obstacle_distance() -> None:
     """In an empty room, the distance flown until contact is what truth said at the start."""
-    config = SimConfig(camera=CameraConfig(), room=RoomConfig(obstacles=0))
+    config = SimConfig(estimator=KNOWING, room=RoomConfig(obstacles=0))
     with simulator(10, config) as sim:
         start = sim.reset()
         assert start.truth is not None
@@ -183,7 +192,10 @@ def test_faults_change_the_frame_and_not_the_clean_one() -> None:
         FaultConfig(kind="black", eye="right", start_s=0.5, end_s=1.0),
         FaultConfig(kind="dropped", eye="pair", start_s=1.5),
     )
-    with simulator(10, SimConfig(camera=SMALL, faults=schedule)) as sim, simulator(10) as healthy:
+    with (
+        simulator(10, SimConfig(camera=SMALL, estimator=KNOWING, faults=schedule)) as sim,
+        simulator(10) as healthy,
+    ):
         outs = [sim.reset(), *fly(sim, command(0.2), 2.0)]
         expected = [healthy.reset(), *fly(healthy, command(0.2), 2.0)]
     assert [(e.stamp_ns, e.kind, e.detail) for o in outs for e in o.events] == [
