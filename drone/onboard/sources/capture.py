@@ -1,0 +1,341 @@
+"""One live stream of pictures: a video device, or the standard output of a command.
+
+    /dev/video0 ─► OpenCV ────────────────────┐
+    ffmpeg, rpicam-vid, ... ─► raw video ─► pipe ┴─► Shot: grey picture with the time of its capture
+
+OpenCV's wheels have no GStreamer, so all that is no video device comes through a command that
+writes raw frames: `ffmpeg` for network cameras, `rpicam-vid` or `gst-launch-1.0` for CSI cameras.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol
+
+import cv2
+import numpy as np
+
+from drone.clock import ns_from_s
+from drone.errors import UserError
+from drone.messages import Image
+from drone.onboard.sources.video import grey
+
+STOP_S = 2.0
+"""Time that a command gets to end by itself."""
+PLAUSIBLE_DELAY_NS = ns_from_s(1.0)
+"""A driver's stamp that is older than this, or of the future, is by another clock."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """One picture.
+
+    Attributes:
+        stamp_ns: of capture, monotonic.
+        picture: (H, W) uint8.
+    """
+
+    stamp_ns: int
+    picture: Image
+
+
+@dataclass(frozen=True, slots=True)
+class CameraMode:
+    """What a camera is asked for.
+
+    Attributes:
+        width: of a picture, px.
+        height: of a picture, px.
+        rate_hz: pictures per second.
+    """
+
+    width: int
+    height: int
+    rate_hz: float = 30.0
+
+
+class Capture(Protocol):
+    """A stream of pictures; opened, read and closed by one thread."""
+
+    @property
+    def name(self) -> str:
+        """Of the device or command, for messages."""
+        ...
+
+    def open(self) -> None:
+        """Open it, anew if it was closed.
+
+        Raises:
+            UserError: it is missing, busy or something else; the message says what is right.
+        """
+        ...
+
+    def read(self) -> Shot | None:
+        """Wait for the next picture; None once it gives no more: unplugged, ended, died."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """What it said itself of why it gives no pictures; empty where it says nothing."""
+        ...
+
+    def interrupt(self) -> None:
+        """Let a waiting `read` end soon, a second time by force; another thread may call this."""
+        ...
+
+    def close(self) -> None:
+        """Free it; a second call does nothing."""
+        ...
+
+
+@dataclass
+class DeviceCapture:
+    """A video device, or a film that stands in for one, through OpenCV.
+
+    Attributes:
+        path: `/dev/video0`, or of a film.
+        mode: asked of a device, None takes what it gives.
+        clock_ns: monotonic.
+    """
+
+    path: str
+    mode: CameraMode | None = None
+    clock_ns: Callable[[], int] = time.monotonic_ns
+    _capture: cv2.VideoCapture | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return self.path
+
+    def open(self) -> None:
+        """Open the device; raises as `Capture.open`."""
+        self.close()
+        if not Path(self.path).exists():
+            cameras = ", ".join(sorted(str(p) for p in Path("/dev").glob("video*"))) or "none"
+            raise UserError(f"{self.path}: no such camera; cameras here: {cameras}")
+        if not os.access(self.path, os.R_OK):
+            raise UserError(
+                f"{self.path}: may not be read; right is a user in the group of the device (video)"
+            )
+        capture = cv2.VideoCapture(self.path, cv2.CAP_V4L2 if self._is_device else cv2.CAP_FFMPEG)
+        if not capture.isOpened():
+            raise UserError(
+                f"{self.path}: cannot be opened; is it a camera, and does no other program use it "
+                f"(fuser -v {self.path})?"
+            )
+        self._capture = capture
+        if self.mode is not None and self._is_device:
+            self._ask(capture, self.mode)
+
+    def _ask(self, capture: cv2.VideoCapture, mode: CameraMode) -> None:
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
+        capture.set(cv2.CAP_PROP_FPS, mode.rate_hz)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        width, height = (
+            int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        )
+        if (width, height) != (mode.width, mode.height):
+            self.close()
+            raise UserError(
+                f"{self.path}: gives {width} x {height} px where {mode.width} x {mode.height} was "
+                "asked for; right is a mode of the camera "
+                f"(v4l2-ctl -d {self.path} --list-formats-ext)"
+            )
+
+    def read(self) -> Shot | None:
+        """Wait for the next picture, None if there is none."""
+        if self._capture is None:
+            return None
+        done, picture = self._capture.read()
+        return Shot(self._stamp_ns(), grey(picture)) if done else None
+
+    def _stamp_ns(self) -> int:
+        """Return the driver's time of capture, which is monotonic; else the time of arrival."""
+        now_ns = self.clock_ns()
+        if not self._is_device or self._capture is None:
+            return now_ns
+        driver_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+        return driver_ns if 0 <= now_ns - driver_ns <= PLAUSIBLE_DELAY_NS else now_ns
+
+    @property
+    def trouble(self) -> str:
+        """Nothing: OpenCV does not say."""
+        return ""
+
+    def interrupt(self) -> None:
+        """Do nothing: OpenCV ends a silent device's `read` by itself."""
+
+    def close(self) -> None:
+        """Free the device."""
+        capture, self._capture = self._capture, None
+        if capture is not None:
+            capture.release()
+
+    @property
+    def _is_device(self) -> bool:
+        return self.path.startswith("/dev/")
+
+
+@dataclass
+class PipeCapture:
+    """A command that writes raw pictures to its standard output.
+
+    Attributes:
+        command: program and arguments.
+        mode: size of the pictures that it writes.
+        yuv420: it writes YUV 4:2:0 (the grey plane and half as much of colour), else plain grey.
+        delay_s: time from capture to arrival, as far as it is known; subtracted from stamps.
+        clock_ns: monotonic.
+    """
+
+    command: Sequence[str]
+    mode: CameraMode
+    yuv420: bool = False
+    delay_s: float = 0.0
+    clock_ns: Callable[[], int] = time.monotonic_ns
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _errors: IO[bytes] | None = field(default=None, repr=False)
+    _interrupted: bool = field(default=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The command line."""
+        return shlex.join(self.command)
+
+    def open(self) -> None:
+        """Start the command; raises as `Capture.open`."""
+        self.close()
+        self._interrupted = False
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        try:
+            self._process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+            )
+        except OSError as error:
+            self.close()
+            raise UserError(
+                f"{self.command[0]}: cannot be started ({error.strerror}); right is a program that "
+                "is installed and writes raw video to its standard output"
+            ) from error
+
+    def read(self) -> Shot | None:
+        """Wait for the next picture, None once the command has ended."""
+        process = self._process
+        if process is None or process.stdout is None:
+            return None
+        width, height = self.mode.width, self.mode.height
+        grey_bytes = width * height
+        try:
+            data = process.stdout.read(grey_bytes * 3 // 2 if self.yuv420 else grey_bytes)
+        except (OSError, ValueError):  # closed meanwhile
+            return None
+        if len(data) < grey_bytes:
+            return None
+        picture = np.frombuffer(data, np.uint8, grey_bytes).reshape(height, width)
+        return Shot(self.clock_ns() - ns_from_s(self.delay_s), picture)
+
+    @property
+    def trouble(self) -> str:
+        """The last line that the command wrote to its standard error, empty if none."""
+        if self._errors is None:
+            return ""
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - 2000))
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def interrupt(self) -> None:
+        """End the command."""
+        process = self._process
+        if process is not None and self._interrupted:
+            process.kill()
+        elif process is not None:
+            process.terminate()
+        self._interrupted = process is not None
+
+    def close(self) -> None:
+        """End the command and free its pipes."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S)
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        errors, self._errors = self._errors, None
+        if errors is not None:
+            errors.close()
+
+
+def capture_from(text: str, mode: CameraMode) -> Capture:
+    """Return the capture that a text names.
+
+    Args:
+        text: `/dev/video0`; a network camera, `rtsp://...` or `http://...` (through ffmpeg);
+            `csi:0` (through rpicam-vid); `jetson:0` (through gst-launch-1.0); `pipe:COMMAND`, any
+            command that writes grey raw video; or a film, which stands in for a device.
+        mode: size and rate of the pictures.
+
+    Raises:
+        UserError: none of these.
+    """
+    scheme, _, rest = text.partition(":")
+    if scheme in ("rtsp", "http", "https", "udp", "tcp"):
+        return PipeCapture(ffmpeg_command(text, mode), mode)
+    if scheme == "csi" and rest.isdigit():
+        return PipeCapture(rpicam_command(int(rest), mode), mode, yuv420=True)
+    if scheme == "jetson" and rest.isdigit():
+        return PipeCapture(jetson_command(int(rest), mode), mode)
+    if scheme == "pipe" and rest.strip():
+        return PipeCapture(tuple(shlex.split(rest)), mode)
+    if text.startswith("/dev/") or Path(text).is_file():
+        return DeviceCapture(text, mode)
+    raise UserError(
+        f"camera {text!r}: right is a device such as /dev/video0, rtsp://..., csi:0, jetson:0, or "
+        "pipe:COMMAND"
+    )
+
+
+def ffmpeg_command(url: str, mode: CameraMode) -> tuple[str, ...]:
+    """Return the command that decodes whatever ffmpeg reads, with the least delay."""
+    transport = ("-rtsp_transport", "tcp") if url.startswith("rtsp:") else ()
+    return (
+        *("ffmpeg", "-nostdin", "-loglevel", "error", "-fflags", "nobuffer"),
+        *("-flags", "low_delay", *transport, "-i", url),
+        *("-vf", f"scale={mode.width}:{mode.height}", "-pix_fmt", "gray"),
+        *("-f", "rawvideo", "pipe:1"),
+    )
+
+
+def rpicam_command(camera: int, mode: CameraMode) -> tuple[str, ...]:
+    """Return the command that reads a CSI camera of a Raspberry Pi, as YUV 4:2:0."""
+    size = ("--width", str(mode.width), "--height", str(mode.height))
+    return (
+        *("rpicam-vid", "--camera", str(camera), *size, "--framerate", f"{mode.rate_hz:g}"),
+        *("--codec", "yuv420", "--timeout", "0", "--nopreview", "--flush", "--output", "-"),
+    )
+
+
+def jetson_command(sensor: int, mode: CameraMode) -> tuple[str, ...]:
+    """Return the command that reads a CSI camera of a Jetson, as grey."""
+    size = f"width={mode.width},height={mode.height}"
+    return (
+        *("gst-launch-1.0", "-q", "nvarguscamerasrc", f"sensor-id={sensor}", "!"),
+        *(f"video/x-raw(memory:NVMM),framerate={mode.rate_hz:g}/1", "!", "nvvidconv", "!"),
+        *(f"video/x-raw,format=GRAY8,{size}", "!", "fdsink", "fd=1"),
+    )

@@ -1,0 +1,333 @@
+"""Live cameras: real threads on real pipes and films; eyes that fail are played by scripts."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planes import DEPTH_M, DISPARITY_PX, RECTIFIED, disparity_px, wall, write_film
+
+from drone.errors import UserError
+from drone.messages import Eye, HealthEvent, Image
+from drone.onboard.calibration import Rectifier
+from drone.onboard.camera import CameraSample
+from drone.onboard.sources.capture import (
+    CameraMode,
+    Capture,
+    DeviceCapture,
+    PipeCapture,
+    Shot,
+    capture_from,
+)
+from drone.onboard.sources.live import LiveCamera, LiveOptions
+from drone.onboard.sources.options import Layout
+
+MODE = CameraMode(256, 96)
+RECTIFIER = Rectifier.fitting(RECTIFIED.calibration(128, 96))
+QUICK = LiveOptions(first_s=20.0, retry_s=0.001, max_retry_s=0.004)
+PATIENCE_S = 20.0
+PAIR = wall(1)[0]
+
+
+def until(camera: LiveCamera, wanted: Callable[[CameraSample], bool]) -> CameraSample:
+    """The first sample that is as wanted, with all events since the call."""
+    health: tuple[HealthEvent, ...] = ()
+    while True:
+        sample = camera.latest()
+        health += camera.events() if sample is None else sample.health
+        if sample is not None:
+            sample = CameraSample(sample.frame, None, health)
+            if wanted(sample):
+                return sample
+        assert camera.wait(PATIENCE_S), f"nothing came; events: {health}"
+
+
+def kinds(events: tuple[HealthEvent, ...]) -> list[tuple[Eye, str, bool]]:
+    return [(event.eye, event.kind, event.active) for event in events]
+
+
+def both(sample: CameraSample) -> bool:
+    return sample.frame.left is not None and sample.frame.right is not None
+
+
+# A command that writes raw video
+
+
+def writer(
+    tmp_path: Path, pictures: list[Image], forever: bool = True, tail: str = ""
+) -> PipeCapture:
+    """A command that writes these pictures, again and again, as ffmpeg or rpicam-vid would."""
+    raw = tmp_path / f"{len(list(tmp_path.iterdir()))}.raw"
+    raw.write_bytes(b"".join(picture.tobytes() for picture in pictures))
+    code = (
+        "import sys\n"
+        f"data = open({str(raw)!r}, 'rb').read()\n"
+        f"{'while True' if forever else 'if True'}: sys.stdout.buffer.write(data)\n"
+        f"sys.stdout.flush()\n{tail}"
+    )
+    height, width = pictures[0].shape
+    return PipeCapture((sys.executable, "-c", code), CameraMode(width, height))
+
+
+def test_the_newest_pair_of_a_pipe(tmp_path: Path) -> None:
+    pictures = [np.hstack(pair) for pair in wall(4)]
+    with LiveCamera([writer(tmp_path, pictures)], RECTIFIER) as camera:
+        last_ns = -1
+        for seq in range(5):
+            sample = until(camera, lambda _: True)
+            assert sample.frame.seq == seq
+            assert sample.frame.stamp_ns > last_ns
+            last_ns = sample.frame.stamp_ns
+            assert sample.frame.left is not None
+            assert sample.frame.right is not None
+            found = disparity_px(sample.frame.left, sample.frame.right)
+            assert camera.calibration.disparity_metres / found == pytest.approx(DEPTH_M, rel=0.02)
+        assert camera.statistics.delivered == 5
+    assert not any(thread.daemon and thread.is_alive() for thread in threads_of(camera))
+
+
+def threads_of(camera: LiveCamera) -> list[threading.Thread]:
+    return camera._threads
+
+
+def test_yuv_and_top_bottom(tmp_path: Path) -> None:
+    picture = np.vstack(PAIR)
+    colour = np.full((picture.shape[0] // 2, picture.shape[1]), 128, np.uint8)
+    pipe = writer(tmp_path, [np.vstack([picture, colour])])
+    capture = PipeCapture(pipe.command, CameraMode(128, 192), yuv420=True)
+    with LiveCamera([capture], RECTIFIER, Layout.TOP_BOTTOM) as camera:
+        frame = until(camera, both).frame
+        assert frame.left is not None
+        assert frame.right is not None
+        assert disparity_px(frame.left, frame.right) == pytest.approx(DISPARITY_PX, abs=0.2)
+
+
+def test_a_command_that_dies_is_unplugged_and_comes_back(tmp_path: Path) -> None:
+    capture = writer(tmp_path, [np.hstack(PAIR)], forever=False)  # ends after one picture
+    with LiveCamera([capture], RECTIFIER, options=QUICK) as camera:
+        events: tuple[HealthEvent, ...] = ()
+        while len(events) < 2:
+            assert camera.wait(PATIENCE_S)
+            sample = camera.latest()
+            events += camera.events() + (() if sample is None else sample.health)
+        assert kinds(events)[:2] == [(Eye.PAIR, "unplugged", True), (Eye.PAIR, "unplugged", False)]
+        assert camera.statistics.reconnects >= 1
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("no-such-program-here",), r"no-such-program-here: cannot be started \(No such file"),
+        ((sys.executable, "-c", "raise SystemExit('lens cap on')"), r"px \(lens cap on\); is it"),
+        (
+            (sys.executable, "-c", "print('short')"),
+            "gives no pictures of 256 x 96 px; is it in use",
+        ),
+    ],
+)
+def test_a_command_without_pictures_is_an_error_at_the_start(
+    command: tuple[str, ...], message: str
+) -> None:
+    camera = LiveCamera([PipeCapture(command, MODE)], RECTIFIER)
+    with pytest.raises(UserError, match=message):
+        camera.start()
+
+
+# Films stand in for devices
+
+
+def test_two_devices(tmp_path: Path) -> None:
+    films = [write_film(tmp_path / f"{i}.avi", (pair[i] for pair in wall(40))) for i in (0, 1)]
+    captures = [DeviceCapture(str(film)) for film in films]
+    loose = LiveOptions(max_skew_s=60.0, retry_s=0.001, max_retry_s=0.004)
+    with LiveCamera(captures, RECTIFIER, options=loose) as camera:
+        frame = until(camera, both).frame
+        assert frame.left is not None
+        assert frame.left.shape == (96, 128)
+        assert camera.statistics.skew.n >= 1
+
+
+def test_a_device_that_is_missing_is_named_with_those_there() -> None:
+    with pytest.raises(UserError, match=r"/dev/video97: no such camera; cameras here: "):
+        LiveCamera([DeviceCapture("/dev/video97")], RECTIFIER).start()
+
+
+def test_what_is_no_camera_is_refused() -> None:
+    with pytest.raises(
+        UserError, match=r"/dev/zero: cannot be opened; is it a camera, and does no"
+    ):
+        DeviceCapture("/dev/zero").open()
+
+
+def test_pictures_that_do_not_fit_the_calibration_are_refused(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "0.avi", (pair[0] for pair in wall(4)))
+    camera = LiveCamera([DeviceCapture(str(film))], RECTIFIER, options=QUICK)
+    with pytest.raises(UserError, match=r"no pictures of 256 x 96 px.*calibration that of this"):
+        camera.start()
+
+
+# An eye that is played by a script
+
+
+@dataclass
+class Eyeball:
+    """Gives one picture per stamp that the test hands it; None stands for a plug that is pulled."""
+
+    picture: Image
+    busy: bool = False
+    stamps: list[int | None] = field(default_factory=list)
+    more: threading.Condition = field(default_factory=threading.Condition)
+    ended: bool = False
+    opened: int = 0
+
+    name: str = "eyeball"
+    trouble: str = ""
+
+    def open(self) -> None:
+        self.opened += 1
+        if self.busy:
+            raise UserError("busy")
+
+    def read(self) -> Shot | None:
+        with self.more:
+            self.more.wait_for(lambda: self.stamps or self.ended)
+            stamp = None if self.ended else self.stamps.pop(0)
+        return None if stamp is None else Shot(stamp, self.picture)
+
+    def give(self, *stamps: int | None) -> None:
+        with self.more:
+            self.stamps.extend(stamps)
+            self.more.notify_all()
+
+    def interrupt(self) -> None:
+        with self.more:
+            self.ended = True
+            self.more.notify_all()
+
+    def close(self) -> None:
+        pass
+
+
+MS = 1_000_000
+
+
+@dataclass
+class Rig:
+    """Two scripted eyes at a camera."""
+
+    left: Eyeball
+    right: Eyeball
+    camera: LiveCamera
+
+    def give(self, left: list[int | None], right: list[int | None]) -> None:
+        self.left.give(*left)
+        self.right.give(*right)
+
+
+@pytest.fixture
+def rig():  # type: ignore[no-untyped-def]
+    left, right = Eyeball(PAIR[0]), Eyeball(PAIR[1])
+    eyes: list[Capture] = [left, right]
+    left.give(1 * MS)
+    right.give(2 * MS)
+    with LiveCamera(eyes, RECTIFIER, options=QUICK) as camera:
+        yield Rig(left, right, camera)
+
+
+def test_stamps_and_skew(rig: Rig) -> None:
+    sample = until(rig.camera, both)
+    assert sample.frame.stamp_ns == 1 * MS
+    assert sample.health == ()
+    rig.give([101 * MS], [105 * MS])
+    assert until(rig.camera, both).frame.stamp_ns == 101 * MS
+    skew = rig.camera.statistics.skew
+    assert (skew.median_s, skew.max_s, skew.n) == (0.0025, 0.004, 2)
+    assert rig.camera.latest() is None  # nothing new
+
+
+def test_only_the_latest_pair_is_kept_and_drops_are_counted(rig: Rig) -> None:
+    until(rig.camera, both)
+    stamps: list[int | None] = [i * 100 * MS for i in range(1, 6)]
+    rig.give(stamps, stamps)
+    while rig.camera._streams[1].received < 6 or rig.camera._streams[0].received < 6:
+        rig.camera._news = False
+        rig.camera.wait(0.01)
+    sample = until(rig.camera, both)
+    assert sample.frame.stamp_ns == 500 * MS
+    assert rig.camera.statistics.dropped == 4
+
+
+def test_eyes_out_of_sync_withhold_the_right_picture(rig: Rig) -> None:
+    until(rig.camera, both)
+    rig.give([100 * MS, 200 * MS, 300 * MS], [140 * MS, 240 * MS, 340 * MS])
+    sample = until(rig.camera, lambda s: any(e.kind == "out of sync" for e in s.health))
+    assert kinds(sample.health) == [(Eye.PAIR, "out of sync", True)]
+    for i in (4, 5):  # the left eye goes on alone
+        rig.give([100 * i * MS], [(100 * i + 40) * MS])
+        sample = until(rig.camera, lambda s, i=i: s.frame.stamp_ns == 100 * i * MS)
+        assert sample.frame.left is not None
+        assert sample.frame.right is None
+        assert sample.health == ()
+    assert rig.camera.statistics.skew.max_s >= 0.040
+    rig.give([900 * MS], [901 * MS])
+    sample = until(rig.camera, both)
+    assert sample.frame.stamp_ns == 900 * MS
+    assert kinds(sample.health) == [(Eye.PAIR, "out of sync", False)]
+
+
+def test_one_eye_unplugged_and_back(rig: Rig) -> None:
+    until(rig.camera, both)
+    rig.right.busy = True
+    rig.right.give(None)
+    rig.left.give(100 * MS)
+    sample = until(rig.camera, lambda s: s.frame.stamp_ns == 100 * MS and bool(s.health))
+    assert kinds(sample.health) == [(Eye.RIGHT, "unplugged", True)]
+    assert sample.frame.right is None
+    rig.right.busy = False
+    rig.right.give(200 * MS)
+    while rig.camera.statistics.reconnects < 1:
+        rig.camera.wait(0.01)
+    rig.left.give(200 * MS)
+    sample = until(rig.camera, both)
+    assert sample.frame.stamp_ns == 200 * MS
+    assert kinds(sample.health)[-1] == (Eye.RIGHT, "unplugged", False)
+    assert rig.camera.statistics.reconnects == 1
+
+
+def test_stamps_that_run_backwards_are_dropped(rig: Rig) -> None:
+    until(rig.camera, both)
+    rig.give([0, 100 * MS], [0, 100 * MS])
+    assert until(rig.camera, both).frame.stamp_ns == 100 * MS
+
+
+# What a text names
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rtsp://host/stream", ["ffmpeg", "rtsp://host/stream", "tcp", "gray", "scale=256:96"]),
+        ("http://host/stream.mjpg", ["ffmpeg", "http://host/stream.mjpg", "gray"]),
+        ("csi:1", ["rpicam-vid", "--camera", "1", "yuv420", "256", "96"]),
+        ("jetson:0", ["gst-launch-1.0", "sensor-id=0", "fdsink"]),
+        ("pipe:cat 'my file'", ["cat", "my file"]),
+    ],
+)
+def test_commands(text: str, words: list[str]) -> None:
+    capture = capture_from(text, MODE)
+    assert isinstance(capture, PipeCapture)
+    for word in words:
+        assert any(word in part for part in capture.command)
+    assert capture.yuv420 == text.startswith("csi")
+
+
+def test_devices_and_what_is_nothing(tmp_path: Path) -> None:
+    assert isinstance(capture_from("/dev/video0", MODE), DeviceCapture)
+    for text in ("csi:x", "pipe:", "nonsense", ""):
+        with pytest.raises(UserError, match="right is a device such as /dev/video0"):
+            capture_from(text, MODE)
