@@ -198,6 +198,13 @@ def test_the_corridor_is_the_hull_and_its_margin():
         ),
         ('[[sim.faults]]\nkind = "dropped"\nstart_s = 1\nprobability = 1.5\n', "probability = 1.5"),
         ("[sim.camera]\nwidth_px = 130\n", "sim.camera.width_px x height_px (130 x 96)"),
+        (
+            '[sim]\nrenderer = "vulkan"\n',
+            "sim.renderer = 'vulkan': input should be 'auto', 'tiny' or",
+        ),
+        ("[sim.camera]\nshutter_samples = 4\n", "shutter_samples = 4 must be odd"),
+        ("[sim.camera]\ndistortion = [0.1]\n", "distortion has 1 numbers; expected none, or k1"),
+        ("[sim.camera.left_off]\nyaw_deg = 20\n", "sim.camera.left_off.yaw_deg = 20"),
     ],
 )
 def test_wrong_settings_are_named_with_what_would_be_right(text, expected):

@@ -82,9 +82,12 @@ class World:
         if self.client < 0:
             raise WorkFailedError("PyBullet could not start another physics server")
         try:
-            if self._egl:
-                self._start_egl()
-            self.floor = self._build(parts(room, ceiling=ceiling, tops=tops))
+            with egl.silenced() if self._egl else nullcontext():
+                if self._egl:
+                    egl.load(self.client)
+                self.floor = self._build(parts(room, ceiling=ceiling, tops=tops))
+                if self._egl:
+                    self._render_twice()
         except BaseException:
             self.close()
             raise
@@ -107,7 +110,7 @@ class World:
             lightSpecularCoeff=0.0,
             shadow=0,
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
-            renderer=self._renderer,
+            renderer=pybullet.ER_BULLET_HARDWARE_OPENGL if self._egl else pybullet.ER_TINY_RENDERER,
             physicsClientId=self.client,
         )
         # Without NumPy support compiled in, PyBullet answers with tuples.
@@ -156,16 +159,10 @@ class World:
     ) -> None:
         self.close()
 
-    def _start_egl(self) -> None:
-        with egl.silenced():
-            egl.load(self.client)
-            # The first picture makes the driver say its name once more.
+    def _render_twice(self) -> None:
+        """Let the driver say its name, as it does with each of the first two pictures."""
+        for _ in range(2):
             self.render([0.0] * 16, [0.0] * 16, (2, 2))
-
-    @property
-    def _renderer(self) -> int:
-        hardware, tiny = pybullet.ER_BULLET_HARDWARE_OPENGL, pybullet.ER_TINY_RENDERER
-        return int(hardware if self._egl else tiny)
 
     def _build(self, room_parts: tuple[Part, ...]) -> int:
         """Create all parts and return the floor's body."""
