@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from drone.clock import ns_from_s
-from drone.config import FaultConfig
+from drone.config import FaultConfig, loads
+from drone.config.faults import PARAMETERS
 from drone.geometry import optical_rotation
 from drone.messages import StereoFrame, VehicleState, VelocityCommand
 from drone.sim import faults
@@ -250,3 +253,20 @@ def test_history_gives_the_newest_value_that_is_not_later() -> None:
         history.add(stamp_ns, value)
     assert history.delayed() == "a"
     assert [history.at(t) for t in (-5, 99_999_999, 100_000_000, 150_000_000)] == list("aabc")
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "simulator.md"
+
+
+def test_the_documented_schedule_loads() -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    loaded = [loads(block, str(DOCS)).sim.faults for block in blocks if "sim.faults" in block]
+    assert [f.kind for f in loaded[0]] == ["dropped", "miscalibrated", "gust"]
+
+
+@pytest.mark.parametrize("kind", sorted(PARAMETERS))
+def test_every_kind_and_its_parameters_are_documented(kind: str) -> None:
+    rows = [r for r in DOCS.read_text(encoding="utf-8").splitlines() if r.startswith("| `")]
+    row = next(r for r in rows if f"`{kind}`" in r.split("|")[1])
+    for name in PARAMETERS[kind]:
+        assert f"`{name}`" in row.split("|")[2]
