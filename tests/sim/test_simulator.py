@@ -217,7 +217,8 @@ def test_faults_change_the_frame_and_not_the_clean_one() -> None:
 
 def faulty(*schedule: FaultConfig, **camera: float) -> SimConfig:
     settings = {**SMALL.model_dump(), "noise_levels": 0.0, **camera}
-    return SimConfig(camera=CameraConfig.model_validate(settings), faults=schedule)
+    camera_config = CameraConfig.model_validate(settings)
+    return SimConfig(camera=camera_config, estimator=KNOWING, faults=schedule)
 
 
 def turning(sim: RoomSimulator, seconds: float = 1.0) -> list[SimOutput]:
