@@ -18,8 +18,8 @@ class Figure:
     """One bench figure.
 
     Attributes:
-        value: median time of ours, ms.
-        reference: median time of the floor, ms.
+        value: median of ours: time in ms, or rate in 1/s (`per_second`).
+        reference: median of the floor, likewise.
         ratio: value over reference; 1 is the floor itself.
         n: how often each was timed.
     """
@@ -34,19 +34,37 @@ class Figure:
         return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
 
 
-def compare(ours: Callable[[], object], floor: Callable[[], object], n: int) -> Figure:
+def compare(
+    ours: Callable[[], object],
+    floor: Callable[[], object],
+    n: int,
+    *,
+    between: Callable[[], object] = lambda: None,
+) -> Figure:
     """Time both in turn, n times each, after one untimed round.
+
+    Args:
+        ours: what is measured.
+        floor: what it is measured against.
+        n: rounds.
+        between: done after ours and before the floor, untimed.
 
     Raises:
         ValueError: n is less than 1.
     """
     if n < 1:
         raise ValueError(f"a bench needs at least one round, not {n}")
-    ours(), floor()
-    pairs = [(_ms(ours), _ms(floor)) for _ in range(n)]
-    value = statistics.median(v for v, _ in pairs)
-    reference = statistics.median(r for _, r in pairs)
+    ours(), between(), floor()
+    pairs = [(_ms(ours), between(), _ms(floor)) for _ in range(n)]
+    value = statistics.median(v for v, _, _ in pairs)
+    reference = statistics.median(r for _, _, r in pairs)
     return Figure(value, reference, value / reference, n)
+
+
+def per_second(figure: Figure) -> Figure:
+    """Return a figure of times in ms as one of rates in 1/s: the larger ratio is the better."""
+    value, reference = 1e3 / figure.value, 1e3 / figure.reference
+    return Figure(value, reference, value / reference, figure.n)
 
 
 def _ms(work: Callable[[], object]) -> float:

@@ -18,7 +18,12 @@ from drone import __version__
 from drone.commands.common import command_parser, print_json
 from drone.errors import WorkFailedError
 
-SUITES = {"stack": "bench_stack", "stereo": "bench_stereo"}
+SUITES = {
+    "stack": "bench_stack",
+    "stereo": "bench_stereo",
+    "sim": "bench_sim",
+    "env": "bench_env",
+}
 """Suite -> module of `drone.commands`; the first is measured where none is named."""
 
 
