@@ -1,0 +1,89 @@
+"""What a policy scores in the Gymnasium environments: one episode in each of the given rooms.
+
+In: a policy and rooms. Out: mean, 95 % interval and number of episodes of each measure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+
+from drone.sim.env import register_envs
+from drone.sim.observing import Observation
+from drone.sim.policies import Action, RandomPolicy, ScriptedPolicy
+
+POLICIES = ("random", "scripted")
+_RESAMPLES = 2000
+
+
+class Episode(NamedTuple):
+    """How one episode went.
+
+    Attributes:
+        reward: sum over the episode.
+        flown_m: length of the way.
+        flown_s: until the crash, or until time was over.
+        crashed: 1 or 0.
+    """
+
+    reward: float
+    flown_m: float
+    flown_s: float
+    crashed: float
+
+
+def baseline(
+    name: str, rooms: Sequence[int], reward: str, on_episode: Callable[[], object]
+) -> dict[str, dict[str, float]]:
+    """Return the score of a policy of `POLICIES`.
+
+    Args:
+        name: which.
+        rooms: seeds of the rooms; one episode each.
+        reward: `progress`, `explore` or `survive`.
+        on_episode: called after each.
+    """
+    register_envs()
+    env = gymnasium.make("RoomFlight-v0", reward=reward)
+    episodes = []
+    for room in rooms:
+        policy = RandomPolicy(room) if name == "random" else ScriptedPolicy()
+        episodes.append(fly(env, policy, room))
+        on_episode()
+    env.close()
+    return {
+        field: with_interval([getattr(e, field) for e in episodes]) for field in Episode._fields
+    }
+
+
+def fly(
+    env: gymnasium.Env[Observation, Action], policy: Callable[[Observation], Action], room: int
+) -> Episode:
+    """Fly one episode in a room, the same each time."""
+    observation, info = env.reset(seed=room, options={"room": room})
+    total, flown_m, ended = 0.0, 0.0, False
+    while not ended:
+        before: tuple[float, ...] = info["position_m"]
+        observation, reward, crashed, over, info = env.step(policy(observation))
+        total += float(reward)
+        flown_m += math.dist(before, info["position_m"])
+        ended = crashed or over
+    return Episode(total, flown_m, float(info["t_s"]), float(crashed))
+
+
+def with_interval(values: Sequence[float]) -> dict[str, Any]:
+    """Return the mean with its 95 % bootstrap interval, as it stands in JSON."""
+    rng = np.random.default_rng(0)
+    data = np.asarray(values, float)
+    means = data[rng.integers(len(data), size=(_RESAMPLES, len(data)))].mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return {
+        "mean": round(float(data.mean()), 3),
+        "low": round(float(low), 3),
+        "high": round(float(high), 3),
+        "n": len(data),
+    }
