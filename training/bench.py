@@ -58,7 +58,7 @@ def _simulator(simulator: RoomSimulator, config: Config, rounds: int) -> Figure:
         for _ in range(ticks):
             simulator.step(hover)
 
-    return compare(period, simulator.render_bare_pair, rounds)
+    return compare(period, lambda: [draw() for draw in simulator.bare_pair()], rounds)
 
 
 class _Bench:

@@ -58,6 +58,8 @@ class CameraConfig(Section):
     """Square pixels with the axis in the middle; `intrinsics` goes over it."""
     intrinsics: IntrinsicsConfig | None = None
     baseline_m: Positive = 0.06
+    eyes: Literal["pair", "left"] = "pair"
+    """`left` saves the time of drawing the right one, which then never delivers."""
     rate_hz: Positive = 10.0
     delay_s: Annotated[float, Field(ge=0, le=1)] = 0.0
     """From a frame's stamp until it arrives, at the first tick that is late enough."""

@@ -21,6 +21,7 @@ for it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,15 +56,15 @@ class StereoCapture(NamedTuple):
 
     Attributes:
         left: (H, W) uint8.
-        right: (H, W) uint8.
+        right: (H, W) uint8; None where only the left eye is drawn.
         inverse_depth: (H, W) float32, 1/m along the left optical axis, without noise.
         light: what fell on the left and on the right sensor, (H, W) uint8, without noise.
     """
 
     left: Image
-    right: Image
+    right: Image | None
     inverse_depth: NDArray[np.float32]
-    light: tuple[Image, Image]
+    light: tuple[Image, Image | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,11 +173,16 @@ def view_matrix(world_from_optical: Matrix, position_m: NDArray[np.float64]) -> 
         world_from_optical: (3, 3).
         position_m: of the eye, (3,), world.
     """
-    m = np.eye(4)
+    # In plain floats: twice a frame, NumPy's calls would cost more than the numbers.
+    (a, b, c), (d, e, f), (g, h, i) = world_from_optical.tolist()
+    x, y, z = position_m.tolist()
     # OpenGL's camera has y up and z backward.
-    m[:3, :3] = (world_from_optical * (1.0, -1.0, -1.0)).T
-    m[:3, 3] = -m[:3, :3] @ position_m
-    return [float(x) for x in m.T.ravel()]
+    return [
+        *(a, -b, -c, 0.0),
+        *(d, -e, -f, 0.0),
+        *(g, -h, -i, 0.0),
+        *(-(a * x + d * y + g * z), b * x + e * y + h * z, c * x + f * y + i * z, 1.0),
+    ]
 
 
 def inverse_depth(z_buffer: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -224,10 +230,14 @@ class StereoCamera:
 
     def capture(self, motion: Kinematics) -> StereoCapture:
         """Take one stereo picture where the body is, while it moves as it does."""
-        (left, z_buffer), (right, _) = (self._look(eye, motion, None) for eye in (0, 1))
+        left, z_buffer = self._look(0, motion, None)
+        right = self._look(1, motion, None)[0] if self._config.eyes == "pair" else None
         if self._config.calibration == "true":
             z_buffer = self._rectified_z_buffer(motion)
-        images = (self.develop(0, left, self._noise), self.develop(1, right, self._noise))
+        images = (
+            self.develop(0, left, self._noise),
+            None if right is None else self.develop(1, right, self._noise),
+        )
         self._sensor.meter(left, 1 / self._config.rate_hz)
         return StereoCapture(*images, inverse_depth(z_buffer), (left, right))
 
@@ -252,10 +262,12 @@ class StereoCamera:
         raw = self._sensor.read_out(light, noise)
         return raw if self._optics is None else self._optics[eye].rectified(raw)
 
-    def render_bare_pair(self, motion: Kinematics) -> None:
-        """Draw both eyes and make nothing of them: the floor of `capture`."""
-        for eye in (0, 1):
-            self._world.render(self._view(eye, motion, None), self._projection, self._size)
+    def bare_pair(self, motion: Kinematics) -> list[Callable[[], object]]:
+        """Return the two bare calls of the renderer that draw both eyes: the floor of `capture`."""
+        return [
+            self._world.bare_call(self._view(eye, motion, None), self._projection, self._size)
+            for eye in (0, 1)
+        ]
 
     def _look(
         self, eye: int, motion: Kinematics, turn: Matrix | None

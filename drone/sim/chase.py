@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from drone.config import VehicleConfig
 from drone.errors import WorkFailedError
 from drone.geometry import Intrinsics, Matrix, euler_from_quaternion, rotation_from_quaternion
-from drone.messages import Image, Truth
+from drone.messages import Image
 from drone.sim.cameras import projection_matrix, view_matrix
 from drone.sim.preview import Colour
 from drone.sim.textures import Rgb
+from drone.sim.vehicle import Kinematics
 from drone.sim.world import World
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Hud:
     """What a picture tells.
 
     Attributes:
-        truth: where the drone is and how it moves.
+        motion: how the drone truly moves.
         image: (H, W) uint8, what the left eye delivered; None where nothing.
         t_s: since the episode began.
         earned: reward of the episode so far.
@@ -52,7 +53,7 @@ class Hud:
         crashed: whether the episode ended in a crash.
     """
 
-    truth: Truth
+    motion: Kinematics
     image: Image | None
     t_s: float
     earned: float
@@ -66,29 +67,29 @@ class ChaseView:
     def __init__(self, world: World, vehicle: VehicleConfig) -> None:
         self._world = world
         self._vehicle = vehicle
-        self._projection = projection_matrix(_CAMERA)
+        self._projection = projection_matrix(_CAMERA, world.pixel_middle)
 
     def draw(self, hud: Hud) -> Rgb:
         """Return the picture, (HEIGHT_PX, WIDTH_PX, 3) uint8."""
-        rotation, eye = self._viewpoint(hud.truth)
+        rotation, eye = self._viewpoint(hud.motion)
         shot = self._world.render(
             view_matrix(rotation, eye), self._projection, (WIDTH_PX, HEIGHT_PX)
         )
         picture = np.ascontiguousarray(shot.rgba[:, :, :3])
-        self._draw_vehicle(picture, hud.truth, rotation, eye)
+        self._draw_vehicle(picture, hud.motion, rotation, eye)
         _draw_inset(picture, hud.image)
         _draw_words(picture, hud)
         return picture
 
-    def _viewpoint(self, truth: Truth) -> tuple[Matrix, NDArray[np.float64]]:
+    def _viewpoint(self, motion: Kinematics) -> tuple[Matrix, NDArray[np.float64]]:
         """Return world from optical (3, 3) and the eye's position (3,), inside the room."""
-        yaw = euler_from_quaternion(truth.attitude)[2]
+        yaw = euler_from_quaternion(motion.attitude)[2]
         c, s = math.cos(yaw), math.sin(yaw)
         level, down = math.cos(_DOWN_RAD), math.sin(_DOWN_RAD)
         forward = np.array([c * level, s * level, down])
         right = np.array([-s, c, 0.0])
         rotation = np.stack([right, np.cross(forward, right), forward], axis=1)
-        north, east, z = truth.position_m
+        north, east, z = motion.position_m
         room = self._world.room
         for behind in np.linspace(_BEHIND_M, 0.0, 14):
             spot = north - behind * c, east - behind * s
@@ -98,10 +99,10 @@ class ChaseView:
         return rotation, np.array([*spot, -height])
 
     def _draw_vehicle(
-        self, picture: Rgb, truth: Truth, rotation: Matrix, eye: NDArray[np.float64]
+        self, picture: Rgb, motion: Kinematics, rotation: Matrix, eye: NDArray[np.float64]
     ) -> None:
         """Draw arms, rotors and the nose over a picture, in place."""
-        body = rotation_from_quaternion(truth.attitude)
+        body = rotation_from_quaternion(motion.attitude)
         arm = self._vehicle.arm_m * math.sqrt(0.5)
         motors = np.array([[arm, -arm, 0], [arm, arm, 0], [-arm, arm, 0], [-arm, -arm, 0]])
         angles = np.linspace(0, 2 * math.pi, 17)
@@ -109,7 +110,7 @@ class ChaseView:
         lines = [(np.stack([motors[k], motors[k + 2]]), _BODY, 3) for k in (0, 1)]
         lines += [(motor + ring, _NOSE if k < 2 else _BODY, 2) for k, motor in enumerate(motors)]
         for points, colour, thickness in lines:
-            seen = (points @ body.T + np.array(truth.position_m) - eye) @ rotation
+            seen = (points @ body.T + np.array(motion.position_m) - eye) @ rotation
             if np.all(seen[:, 2] > 0.05):
                 pixels = seen[:, :2] / seen[:, 2:] * _CAMERA.fx + (_CAMERA.cx, _CAMERA.cy)
                 shape = np.rint(pixels).astype(np.int32).reshape(-1, 1, 2)
@@ -181,10 +182,10 @@ def _draw_inset(picture: Rgb, image: Image | None) -> None:
 
 def _draw_words(picture: Rgb, hud: Hud) -> None:
     """Draw time, speed, height, nearest distance and reward along the lower edge."""
-    north, east, _ = hud.truth.velocity_mps
+    north, east, _ = hud.motion.velocity_mps
     words = (
         f"{hud.t_s:5.1f} s   {math.hypot(north, east):.2f} m/s   "
-        f"height {-hud.truth.position_m[2]:.2f} m   nearest {hud.nearest_m:.2f} m   "
+        f"height {-hud.motion.position_m[2]:.2f} m   nearest {hud.nearest_m:.2f} m   "
         f"reward {hud.earned:+.2f}"
     )
     bar = picture[HEIGHT_PX - 26 :]

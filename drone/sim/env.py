@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from drone.config import PilotConfig, SimConfig
 from drone.geometry import DistanceMeter
-from drone.messages import Truth
 from drone.sim.cameras import calibration_of
 from drone.sim.chase import ChaseView, Hud, Window, display
 from drone.sim.envinput import (
@@ -34,6 +33,7 @@ from drone.sim.envinput import (
 from drone.sim.observing import Observation, Observer
 from drone.sim.rewards import Reward
 from drone.sim.simulator import RoomSimulator, SimOutput
+from drone.sim.vehicle import Kinematics
 
 
 class RoomFlightEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
@@ -132,7 +132,7 @@ class RoomFlightEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         Raises:
             EnvUseError: a setting is unknown or out of range, or there is no display to show on.
         """
-        self._config = env_config(settings)
+        self._config = env_config(settings, "pair" if len(self.images) > 1 else "left")
         self.render_mode = _checked_mode(render_mode)
         shown = ["rgb_array"] + (["human"] if display() else [])
         self.metadata = {"render_modes": shown, "render_fps": self._config.rate_hz}
@@ -171,13 +171,13 @@ class RoomFlightEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         output = self._simulator.reset(self._flights)
         self._flights += 1
         self._steps, self._return = 0, 0.0
-        truth = _truth(output)
+        motion = self._simulator.motion
         self._observer.reset()
-        self._reward.reset(truth)
-        observation, nearest_m = self._observer.observe(output, truth)
+        self._reward.reset(motion)
+        observation = self._observer.observe(output)
         self._running = True
-        self._remember(output, nearest_m)
-        return observation, self._info(truth, nearest_m)
+        self._remember(output, motion)
+        return observation, self._info(motion)
 
     def step(
         self, action: NDArray[np.float32]
@@ -193,17 +193,17 @@ class RoomFlightEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             raise gymnasium.error.ResetNeeded("no episode is running: call reset first")
         output = self._simulator.step(command)
         self._steps += 1
-        truth = _truth(output)
+        motion = self._simulator.motion
         crash = _crash(output)
-        observation, nearest_m = self._observer.observe(output, truth)
-        terms = self._reward.terms(truth, nearest_m, bool(crash))
+        observation = self._observer.observe(output)
+        terms = self._reward.terms(motion, self._observer.nearest_m, bool(crash))
         reward = math.fsum(terms.values())
         terminated = bool(crash)
         time_is_over = self._steps >= round(self._config.duration_s * self._config.rate_hz)
         self._running = not (terminated or time_is_over)
         self._return += reward
-        self._remember(output, nearest_m)
-        info = self._info(truth, nearest_m) | {"reward": terms, "crash": crash}
+        self._remember(output, motion)
+        info = self._info(motion) | {"reward": terms, "crash": crash}
         return observation, reward, terminated, time_is_over and not terminated, info
 
     def render(self) -> NDArray[np.uint8] | None:
@@ -248,24 +248,22 @@ class RoomFlightEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         )
         self._place = room, config
 
-    def _remember(self, output: SimOutput, nearest_m: float) -> None:
+    def _remember(self, output: SimOutput, motion: Kinematics) -> None:
         """Keep for `render` what it shows; a picture is made only when asked for."""
-        truth, frame = _truth(output), output.frame
-        left = frame.left if frame is not None else None
-        t_s = self._steps / self._config.rate_hz
-        crashed = bool(_crash(output))
-        self._hud = Hud(truth, left, t_s, self._return, nearest_m, crashed)
+        left = None if output.frame is None else output.frame.left
+        t_s, nearest_m = self._steps / self._config.rate_hz, self._observer.nearest_m
+        self._hud = Hud(motion, left, t_s, self._return, nearest_m, bool(_crash(output)))
         if self.render_mode == "human":
             self.render()
 
-    def _info(self, truth: Truth, nearest_m: float) -> dict[str, Any]:
+    def _info(self, motion: Kinematics) -> dict[str, Any]:
         """Return what an agent may not know and a person wants to."""
         return {
             "room": self._place[0] if self._place else None,
             "t_s": self._steps / self._config.rate_hz,
-            "position_m": tuple(truth.position_m),
-            "velocity_mps": tuple(truth.velocity_mps),
-            "nearest_m": nearest_m,
+            "position_m": tuple(motion.position_m),
+            "velocity_mps": tuple(motion.velocity_mps),
+            "nearest_m": self._observer.nearest_m,
         }
 
 
@@ -292,11 +290,6 @@ def _checked_mode(mode: str | None) -> str | None:
             "are not set): use 'rgb_array'"
         )
     return mode
-
-
-def _truth(output: SimOutput) -> Truth:
-    assert output.truth is not None, "one step is one camera period"
-    return output.truth
 
 
 def _crash(output: SimOutput) -> str:

@@ -69,16 +69,22 @@ def room_config(room: RoomConfig, options: Mapping[str, Any]) -> RoomConfig:
         raise EnvUseError(f"reset options: {explain(error, RoomConfig)}") from error
 
 
-def env_config(settings: Mapping[str, Any]) -> EnvConfig:
+def env_config(settings: Mapping[str, Any], eyes: str) -> EnvConfig:
     """Return the configuration that keywords of `gymnasium.make` mean.
+
+    Args:
+        settings: the keywords.
+        eyes: what is drawn, as `sim.camera.eyes`.
 
     Raises:
         EnvUseError: one is unknown or out of range.
     """
     try:
-        return EnvConfig.model_validate(dict(settings))
+        config = EnvConfig.model_validate(dict(settings))
     except ValidationError as error:
         raise EnvUseError(f"keywords: {explain(error, EnvConfig)}") from error
+    camera = config.sim.camera.model_copy(update={"eyes": eyes})
+    return config.model_copy(update={"sim": config.sim.model_copy(update={"camera": camera})})
 
 
 def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from drone.geometry import (
     euler_from_quaternion,
     grid_from_dense,
 )
-from drone.messages import Image, StereoFrame, Truth, VehicleState
+from drone.messages import Image, StereoFrame, VehicleState
 from drone.sim.simulator import SimOutput
 
 Observation = dict[str, NDArray[Any]]
@@ -39,7 +39,8 @@ _HIGH = np.array([7, 5, 5, 5, math.pi, math.pi / 2, 10], np.float32)
 class Observer:
     """Makes observations of one camera.
 
-    State: the image that each eye delivered last, which a dropped one repeats.
+    State: the image that each eye delivered last, which a dropped one repeats, and the sectors of
+    the last frame, until a late camera delivers the next.
     """
 
     def __init__(
@@ -55,32 +56,38 @@ class Observer:
         self._calibration = calibration
         self._meter = meter
         self._images = images
-        self._last: dict[str, Image] = {}
         self.space = self._space()
+        self.reset()
 
     def reset(self) -> None:
         """Forget what was seen."""
-        self._last = {}
+        self._last: dict[str, Image] = {}
+        self._sectors = np.full(self._meter.corridor.sectors, math.nan, np.float32)
 
-    def observe(self, output: SimOutput, truth: Truth) -> tuple[Observation, float]:
-        """Return what the agent gets, and the distance of the nearest thing in view, m."""
-        assert output.true_inverse_depth is not None, "one step is one camera period"
+    @property
+    def nearest_m(self) -> float:
+        """Distance of the nearest thing in view; as far as is measured, where nothing is known."""
+        return float(np.nanmin(self._sectors, initial=self._meter.corridor.far_m))
+
+    def observe(self, output: SimOutput) -> Observation:
+        """Return what the agent gets."""
         observation: Observation = {
             name: self._image(output.frame, eye)[:, :, None] for name, eye in self._images.items()
         }
-        cells = grid_from_dense(output.true_inverse_depth, self._meter.grid)
-        down = self._calibration.down_in_camera(truth.attitude)
-        sectors = np.array(self._meter.sectors_m(cells, down), np.float32)
-        known = np.isfinite(sectors)
-        sectors[~known] = self._meter.corridor.far_m
+        if output.true_inverse_depth is not None and output.truth is not None:
+            cells = grid_from_dense(output.true_inverse_depth, self._meter.grid)
+            down = self._calibration.down_in_camera(output.truth.attitude)
+            self._sectors = np.array(self._meter.sectors_m(cells, down), np.float32)
+        known = np.isfinite(self._sectors)
         values = _scalars(output.vehicle)
         told = np.isfinite(values)
         values[~told] = 0.0
-        observation["sectors"] = sectors
+        far_m = np.float32(self._meter.corridor.far_m)
+        observation["sectors"] = np.where(known, self._sectors, far_m)
         observation["sectors_known"] = known.astype(np.int8)
         observation["scalars"] = np.clip(values, _LOW, _HIGH)
         observation["scalars_known"] = told.astype(np.int8)
-        return observation, float(sectors.min())
+        return observation
 
     def _image(self, frame: StereoFrame | None, eye: str) -> Image:
         """Return a copy of what an eye delivered, or delivered last; black before the first."""

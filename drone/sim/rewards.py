@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 
 from drone.geometry import euler_from_quaternion
-from drone.messages import Truth
+from drone.sim.vehicle import Kinematics
 
 CRASH = -10.0
 CLOSENESS_PER_S = 0.5
@@ -41,37 +41,37 @@ class Reward:
         self._dt_s = dt_s
         self._visited: set[tuple[int, int]] = set()
 
-    def reset(self, truth: Truth) -> None:
+    def reset(self, motion: Kinematics) -> None:
         """Begin an episode."""
-        self._visited = {_cell(truth)}
+        self._visited = {_cell(motion)}
 
-    def terms(self, truth: Truth, nearest_m: float, crashed: bool) -> dict[str, float]:
+    def terms(self, motion: Kinematics, nearest_m: float, crashed: bool) -> dict[str, float]:
         """Return what a step is worth, term by term.
 
         Args:
-            truth: at the end of the step.
+            motion: the true one, at the end of the step.
             nearest_m: distance of the nearest thing in view.
             crashed: whether the step ended in a crash.
         """
         close = max(0.0, 1.0 - nearest_m / CLOSE_M)
         return {
-            self._kind: self._earned(truth),
+            self._kind: self._earned(motion),
             "closeness": -CLOSENESS_PER_S * close * self._dt_s,
             "crash": CRASH if crashed else 0.0,
         }
 
-    def _earned(self, truth: Truth) -> float:
-        north, east, _ = truth.velocity_mps
+    def _earned(self, motion: Kinematics) -> float:
+        north, east, _ = motion.velocity_mps
         if self._kind == "progress":
-            yaw_rad = euler_from_quaternion(truth.attitude)[2]
+            yaw_rad = euler_from_quaternion(motion.attitude)[2]
             return (north * math.cos(yaw_rad) + east * math.sin(yaw_rad)) * self._dt_s
         if self._kind == "survive":
             return min(math.hypot(north, east) / CRUISE_MPS, 1.0) * self._dt_s
-        new = _cell(truth) not in self._visited
-        self._visited.add(_cell(truth))
+        new = _cell(motion) not in self._visited
+        self._visited.add(_cell(motion))
         return CELL_M if new else 0.0
 
 
-def _cell(truth: Truth) -> tuple[int, int]:
-    north, east, _ = truth.position_m
+def _cell(motion: Kinematics) -> tuple[int, int]:
+    north, east, _ = motion.position_m
     return math.floor(north / CELL_M), math.floor(east / CELL_M)

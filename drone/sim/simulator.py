@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import NamedTuple
@@ -174,10 +175,18 @@ class RoomSimulator:
             raise DivergedError(f"{self._stamp_ns / NS_PER_S:.2f} s: {error}") from error
         return self._sense(events)
 
-    def render_bare_pair(self) -> None:
-        """Draw both eyes where the drone is and throw them away: the floor of any camera period."""
-        motion = self._vehicle.kinematics()
-        self._camera.render_bare_pair(motion)
+    @property
+    def motion(self) -> Kinematics:
+        """How the vehicle truly moves now."""
+        return self._vehicle.kinematics()
+
+    def bare_pair(self, motion: Kinematics | None = None) -> list[Callable[[], object]]:
+        """Return the two bare renderer calls of both eyes: the floor of a camera period.
+
+        Args:
+            motion: from where to look; None: where the vehicle is.
+        """
+        return self._camera.bare_pair(motion or self.motion)
 
     def close(self) -> None:
         """End the physics client; a second call does nothing."""
@@ -225,7 +234,9 @@ class RoomSimulator:
         self._light_faults = LightFaults(schedule, [self._seed, *again])
         self._image_faults = ImageFaults(schedule, [self._seed, *again])
         self._link = faults.Link(schedule)
-        self._poses = faults.History[Kinematics](self._light_faults.longest_early_s)
+        early_s = self._light_faults.longest_early_s
+        self._remembers = early_s > 0
+        self._poses = faults.History[Kinematics](early_s)
         if self._light_faults.any:
             rng = np.random.default_rng([self._seed, _FAULT_NOISE, *again])
             self._fault_noise = self._camera.noise(rng)
@@ -237,7 +248,7 @@ class RoomSimulator:
 
     def _remember_pose(self, tick: float) -> None:
         """Keep where the vehicle is, for eyes that are exposed early."""
-        if self._light_faults.longest_early_s:
+        if self._remembers:
             stamp_ns = round(tick * NS_PER_S / self._tick_hz)
             self._poses.add(stamp_ns, self._vehicle.kinematics())
 
@@ -317,9 +328,11 @@ class RoomSimulator:
         return _Shot(self._stamp_ns, frame, clean, shot.inverse_depth, truth)
 
     def _disturb(
-        self, clean: StereoFrame, light: tuple[Image, Image], motion: Kinematics
+        self, clean: StereoFrame, light: tuple[Image, Image | None], motion: Kinematics
     ) -> StereoFrame:
         """Return the frame with what faults of the light make of each eye."""
+        if not self._light_faults.any:
+            return clean
         left, right = (self._disturbed(eye, clean.stamp_ns, light[eye], motion) for eye in (0, 1))
         return replace(
             clean,
@@ -327,10 +340,12 @@ class RoomSimulator:
             right=clean.right if right is None else right,
         )
 
-    def _disturbed(self, eye: int, stamp_ns: int, light: Image, motion: Kinematics) -> Image | None:
+    def _disturbed(
+        self, eye: int, stamp_ns: int, light: Image | None, motion: Kinematics
+    ) -> Image | None:
         """Return the image of one eye under faults of the light; None where there are none."""
         disturbance = self._light_faults.at(EYES[eye], stamp_ns)
-        if disturbance is None:
+        if disturbance is None or light is None:
             return None
         if disturbance.moves:
             then = (

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -100,7 +102,22 @@ class World:
             projection: 16 numbers, OpenGL's projection matrix, column by column.
             size: width and height, px.
         """
-        width, height, rgba, z_buffer, _ = pybullet.getCameraImage(
+        width, height, rgba, z_buffer, _ = self.bare_call(view, projection, size)()
+        # Without NumPy support compiled in, PyBullet answers with tuples.
+        pixels = np.asarray(rgba, np.uint8).reshape(height, width, 4)
+        if self._egl and self.light_level != 1.0:  # EGL knows no coefficients
+            pixels = np.asarray(cv2.convertScaleAbs(pixels, alpha=self.light_level), np.uint8)
+        return Picture(
+            pixels,
+            np.asarray(z_buffer, np.float32).reshape(height, width),
+        )
+
+    def bare_call(
+        self, view: list[float], projection: list[float], size: tuple[int, int]
+    ) -> Callable[[], Any]:
+        """Return the call of PyBullet's renderer by which `render` draws, to be made."""
+        return partial(
+            pybullet.getCameraImage,
             *size,
             view,
             projection,
@@ -112,14 +129,6 @@ class World:
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
             renderer=pybullet.ER_BULLET_HARDWARE_OPENGL if self._egl else pybullet.ER_TINY_RENDERER,
             physicsClientId=self.client,
-        )
-        # Without NumPy support compiled in, PyBullet answers with tuples.
-        pixels = np.asarray(rgba, np.uint8).reshape(height, width, 4)
-        if self._egl and self.light_level != 1.0:  # EGL knows no coefficients
-            pixels = np.asarray(cv2.convertScaleAbs(pixels, alpha=self.light_level), np.uint8)
-        return Picture(
-            pixels,
-            np.asarray(z_buffer, np.float32).reshape(height, width),
         )
 
     def invisible(self) -> int:

@@ -286,6 +286,31 @@ def test_a_dead_eye_and_a_lost_imu_are_told_by_masks_and_never_by_nan() -> None:
     env.close()
 
 
+def test_a_late_camera_shows_what_was_and_says_so_before_anything_arrives() -> None:
+    camera = EMPTY.camera.model_copy(update={"delay_s": 0.2, "noise_levels": 0.0})
+    late = make(sim=EMPTY.model_copy(update={"camera": camera}))
+    first, info = late.reset(seed=35)
+    assert not first["sectors_known"].any()
+    np.testing.assert_array_equal(first["sectors"], 8.0)
+    assert first["image"].max() == 0
+    assert info["nearest_m"] == 8.0
+    assert not late.step(AHEAD)[0]["sectors_known"].any()
+    third = late.step(AHEAD)[0]
+    assert third["sectors_known"].all()
+    assert third["image"].max() > 0
+    late.close()
+
+
+def test_one_eye_is_drawn_where_one_is_shown() -> None:
+    env = make()
+    env.reset(seed=36)
+    assert env._simulator is not None
+    frame = env._simulator.step(command_from(HOVER)).frame
+    assert frame is not None
+    assert frame.right is None
+    env.close()
+
+
 def test_rendering_shows_the_episode_and_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)

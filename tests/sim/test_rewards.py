@@ -1,36 +1,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 
 from drone.geometry import quaternion_from_euler
-from drone.messages import Truth
 from drone.sim.rewards import Reward
+from drone.sim.vehicle import Kinematics
 
 DT_S = 0.1
 NORTH = quaternion_from_euler(0.0, 0.0, 0.0)
-AT_REST = Truth(
-    seq=0,
-    stamp_ns=0,
-    valid=True,
-    position_m=(0.1, 0.1, -1.1),
-    velocity_mps=(0.0, 0.0, 0.0),
-    attitude=NORTH,
-    obstacle_m=math.nan,
-    stereo_obstacle_m=math.nan,
-    in_contact=False,
-    collisions=0,
-)
+AT_REST = Kinematics((0.1, 0.1, -1.1), (0.0, 0.0, 0.0), NORTH, (0.0, 0.0, 0.0))
 
 
-def moving(north: float, east: float, yaw_rad: float = 0.0) -> Truth:
+def moving(north: float, east: float, yaw_rad: float = 0.0) -> Kinematics:
     attitude = quaternion_from_euler(0.1, -0.1, yaw_rad)
-    return replace(AT_REST, velocity_mps=(north, east, 0.0), attitude=attitude)
+    return AT_REST._replace(velocity_mps=(north, east, 0.0), attitude=attitude)
 
 
-def earned(kind: str, truth: Truth) -> float:
+def earned(kind: str, truth: Kinematics) -> float:
     reward = Reward(kind, DT_S)
     reward.reset(AT_REST)
     return reward.terms(truth, 3.0, False)[kind]
@@ -51,7 +39,7 @@ def test_survival_pays_for_moving_and_not_for_hovering() -> None:
 
 def test_exploring_pays_once_a_cell_and_again_in_the_next_episode() -> None:
     reward = Reward("explore", DT_S)
-    there = replace(AT_REST, position_m=(0.6, 0.1, -1.1))
+    there = AT_REST._replace(position_m=(0.6, 0.1, -1.1))
     for _ in range(2):
         reward.reset(AT_REST)
         ways = (AT_REST, there, there, AT_REST)
