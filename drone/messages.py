@@ -131,10 +131,16 @@ class FrameCheck:
 
     Attributes:
         seq: the frame's.
-        left: what is wrong with the image (`missing`, `black`, `white`), empty if nothing.
+        left: what is wrong with the image (`missing`, `black`, `covered`, ...), empty if nothing.
         right: likewise.
         left_crc: CRC-32 of the pixels, to notice a frozen image; 0 if missing.
         right_crc: likewise.
+        pair: what is wrong between the eyes (`swapped`, ...), empty if nothing.
+        matches: corners found in both eyes.
+        detail_ratio: the right eye's fine detail over the left's, NaN if unknown.
+        strange_share: share of the image in which only one eye shows what it shows, NaN likewise.
+        turn_deg: by which a turn of one eye would explain the row errors, NaN likewise.
+        skew_s: exposure of the right eye minus the left's that would explain them, NaN likewise.
     """
 
     seq: int
@@ -144,6 +150,12 @@ class FrameCheck:
     right: str
     left_crc: int
     right_crc: int
+    pair: str = ""
+    matches: int = 0
+    detail_ratio: float = math.nan
+    strange_share: float = math.nan
+    turn_deg: float = math.nan
+    skew_s: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)

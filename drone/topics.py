@@ -39,6 +39,7 @@ VEHICLE = Topic("/vehicle/state", messages.VehicleState, "every tick that had on
 HEALTH = Topic("/camera/health", messages.HealthEvent, "on change", True)
 MODEL = Topic("/learner/model", messages.ModelVersion, "on every new version", True)
 CHECK = Topic("/camera/check", messages.FrameCheck, "every frame", False)
+FOUND = Topic("/pilot/health", messages.HealthEvent, "on change", False)
 LABEL = Topic("/stereo/label", messages.DistanceLabel, "every frame", False)
 MONO = Topic("/mono/estimate", messages.MonoEstimate, "every frame once there is a model", False)
 DECISION = Topic("/pilot/decision", messages.Decision, "every tick", False)
@@ -46,4 +47,4 @@ LEARNER = Topic("/learner/report", messages.LearnerReport, "on every new version
 TRUTH = Topic("/sim/truth", messages.Truth, "every frame, in simulation only", False)
 EVENT = Topic("/flight/event", messages.FlightEvent, "on change", False)
 
-TOPICS = (TICK, VEHICLE, HEALTH, MODEL, CHECK, LABEL, MONO, DECISION, LEARNER, TRUTH, EVENT)
+TOPICS = (TICK, VEHICLE, HEALTH, MODEL, CHECK, FOUND, LABEL, MONO, DECISION, LEARNER, TRUTH, EVENT)

@@ -28,6 +28,7 @@ from drone.messages import (
     Truth,
     Vector3,
 )
+from drone.onboard import health
 from drone.onboard.health import check_frame
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilot import Pilot, PilotState, decide
@@ -58,6 +59,7 @@ class Session:
         self.model: ModelVersion | None = None
         self._events = 0
         self._true_m: Vector3 | None = None
+        self._health_events = 0
 
     def close(self) -> None:
         """End the learner; the lesson that still goes on comes too late to fly."""
@@ -82,10 +84,15 @@ class Session:
             tick = replace(tick, model=self._learned(log))
         percept = self.pilot.perceive(self.state, tick)
         started_s = time.perf_counter()
-        before = self.state.mode
+        before = self.state
         self.state, decision = decide(self.state, tick, percept, self.config.pilot)
         self.perception.times.add("decide", time.perf_counter() - started_s)
         self._account(log, tick, percept, decision)
+        for found in health.events(
+            before.health, self.state.health, decision.stamp_ns, self._health_events
+        ):
+            self._health_events += 1
+            log.write(topics.FOUND, found)
         # A label of a frozen or otherwise spoilt pair neither teaches nor scores.
         label = percept.label if self.state.health.stereo_sees else None
         if truth is not None:
@@ -94,7 +101,7 @@ class Session:
         if tick.frame is not None:
             self.score.see(label, percept.estimate, truth)
         self.score.decided(decision, self._position_m(truth), tick.frame is not None)
-        if decision.mode != before:
+        if decision.mode != before.mode:
             self.event(log, decision.stamp_ns, "mode", f"{decision.mode}: {decision.reason}")
         self._learn(tick, label)
         return decision

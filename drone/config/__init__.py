@@ -10,6 +10,7 @@ from drone.config.camera import CameraConfig
 from drone.config.deciding import AvoidanceConfig, LimitsConfig, SwitchingConfig, TrustConfig
 from drone.config.estimator import BatteryConfig, EstimatorConfig, WindConfig
 from drone.config.faults import FaultConfig
+from drone.config.health import HealthConfig
 from drone.config.learner import LearnerConfig
 from drone.config.loading import launch_folder, load, loads
 from drone.config.pilot import PilotConfig
@@ -30,6 +31,7 @@ __all__ = [
     "FaultConfig",
     "FlightConfig",
     "GridConfig",
+    "HealthConfig",
     "LabelConfig",
     "LearnerConfig",
     "LimitsConfig",

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from drone.config.base import Section
 from drone.config.deciding import AvoidanceConfig, LimitsConfig, SwitchingConfig, TrustConfig
+from drone.config.health import HealthConfig
 from drone.config.seeing import CorridorConfig, GridConfig, LabelConfig, MonoConfig, StereoConfig
 from drone.geometry import Corridor, GridSpec
 
@@ -18,6 +19,7 @@ class PilotConfig(Section):
     tick_hz: Annotated[float, Field(ge=2, le=200)] = 20.0
     grid: GridConfig = GridConfig()
     corridor: CorridorConfig = CorridorConfig()
+    health: HealthConfig = HealthConfig()
     stereo: StereoConfig = StereoConfig()
     labels: LabelConfig = LabelConfig()
     mono: MonoConfig = MonoConfig()

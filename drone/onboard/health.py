@@ -1,58 +1,65 @@
-"""Is there an eye behind each image? Per-frame verdicts in, eyes declared dead or alive out.
+"""Which eye may be believed? Per-frame verdicts in, eyes and pair declared dead or alive out.
 
-    frame ─► check_frame ─► FrameCheck ─► step ─► HealthState: each eye dead or alive
+    frame ─► PairChecker ─► FrameCheck ─► step ─► HealthState: each eye and the pair, dead or alive
+                                             └─► events: what begins and what ends
 
-A frame is judged by itself (missing, black, white) and against its predecessor (frozen: the very
-same pixels, which a sensor with noise never delivers twice). Silence counts as missing.
+A verdict holds for its frame; `EFFECTS` says what it costs: an eye, or the pair and with it stereo,
+while either eye may still fly alone. What lasts is declared dead, what has been well for long is
+believed again. Silence counts as missing.
 """
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
 
 from drone.clock import ns_from_s
-from drone.config import SwitchingConfig
-from drone.messages import Eye, FrameCheck, HealthEvent, Image, StereoFrame
+from drone.config import HealthConfig, SwitchingConfig
+from drone.messages import Eye, FrameCheck, HealthEvent
+from drone.onboard.checker import check_frame
 
-DARK_LEVEL = 8.0
-"""Mean grey level below which a flat image is black."""
-BRIGHT_LEVEL = 247.0
-"""Mean grey level above which a flat image is white."""
-FLAT_DEVIATION = 2.5
-"""Standard deviation, grey levels, below which an image is flat. A flat grey image is no fault:
-a plain wall looks like that."""
+__all__ = ["EFFECTS", "Effect", "EyeState", "HealthState", "check_frame", "events", "step"]
 
 
-def check_frame(frame: StereoFrame) -> FrameCheck:
-    """Return what the images of one frame say by themselves."""
-    return FrameCheck(
-        seq=frame.seq,
-        stamp_ns=frame.stamp_ns,
-        valid=frame.valid,
-        left=_verdict(frame.left),
-        right=_verdict(frame.right),
-        left_crc=_crc(frame.left),
-        right_crc=_crc(frame.right),
-    )
+class Effect(StrEnum):
+    """What a fault costs the pilot."""
+
+    EYE = "eye"
+    STEREO = "stereo"
+    NOTHING = "nothing"
 
 
-def _verdict(image: Image | None) -> str:
-    if image is None or image.size == 0:
-        return "missing"
-    if image.std() > FLAT_DEVIATION:
-        return ""
-    level = float(image.mean())
-    return "black" if level < DARK_LEVEL else "white" if level > BRIGHT_LEVEL else ""
-
-
-def _crc(image: Image | None) -> int:
-    return 0 if image is None else zlib.crc32(image.tobytes())
+EFFECTS: Mapping[str, Effect] = MappingProxyType(
+    {
+        "missing": Effect.EYE,
+        "of another size": Effect.EYE,
+        "black": Effect.EYE,
+        "white": Effect.EYE,
+        "frozen": Effect.EYE,
+        "torn": Effect.EYE,
+        "delayed": Effect.EYE,
+        "over-exposed": Effect.EYE,
+        "covered": Effect.EYE,
+        "blurred": Effect.EYE,
+        "unplugged": Effect.EYE,
+        "dead": Effect.EYE,
+        "swapped": Effect.STEREO,
+        "lost calibration": Effect.STEREO,
+        "out of sync": Effect.STEREO,
+        "eyes disagree": Effect.STEREO,
+        "reconnected": Effect.NOTHING,
+        "slow": Effect.NOTHING,
+    }
+)
+"""What each fault costs: the eye it is of (and with it stereo), stereo alone, or a warning only.
+What a driver reports under another name costs the eye that it reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class EyeState:
-    """One eye over time.
+    """One eye, or the pair, over time.
 
     Attributes:
         dead: believed gone.
@@ -60,6 +67,8 @@ class EyeState:
         since_ns: since when the eye has been well, or not well.
         crc: of the latest image.
         reported: what the camera driver says is wrong; empty is well.
+        standing: the event that has begun and not ended, empty if none.
+        shown_ns: when it last showed.
     """
 
     dead: bool = False
@@ -67,6 +76,8 @@ class EyeState:
     since_ns: int = 0
     crc: int = 0
     reported: str = ""
+    standing: str = ""
+    shown_ns: int = 0
 
     @property
     def sees(self) -> bool:
@@ -76,21 +87,22 @@ class EyeState:
 
 @dataclass(frozen=True, slots=True)
 class HealthState:
-    """Both eyes, and when a frame last came (-1: the clock has not started)."""
+    """Both eyes, the pair, and when a frame last came (-1: the clock has not started)."""
 
     left: EyeState = EyeState()
     right: EyeState = EyeState()
     frame_ns: int = -1
+    pair: EyeState = EyeState()
 
     @property
     def stereo_ok(self) -> bool:
-        """Both eyes are believed."""
-        return not (self.left.dead or self.right.dead)
+        """Both eyes are believed, and that they are a pair."""
+        return not (self.left.dead or self.right.dead or self.pair.dead)
 
     @property
     def stereo_sees(self) -> bool:
-        """Both eyes see: what stereo says of the latest frame is a distance, and may teach."""
-        return self.left.sees and self.right.sees
+        """Both eyes see as a pair: what stereo says of the latest frame is a distance."""
+        return self.left.sees and self.right.sees and self.pair.sees
 
     def sees(self, eye: Eye) -> bool:
         """Return whether this eye sees; the pair if both do."""
@@ -98,21 +110,23 @@ class HealthState:
 
     @property
     def reason(self) -> str:
-        """Which eye is dead and why, or empty."""
+        """What is dead and why, or empty."""
         dead = [
-            f"{name} eye {eye.verdict or 'recovering'}"
-            for name, eye in (("left", self.left), ("right", self.right))
-            if eye.dead
+            f"{name} {state.verdict or 'recovering'}" for name, state in self._named if state.dead
         ]
         return ", ".join(dead)
+
+    @property
+    def _named(self) -> tuple[tuple[str, EyeState], ...]:
+        return ("left eye", self.left), ("right eye", self.right), ("eyes", self.pair)
 
 
 def step(
     state: HealthState,
     now_ns: int,
     check: FrameCheck | None,
-    events: tuple[HealthEvent, ...],
-    config: SwitchingConfig,
+    reports: tuple[HealthEvent, ...],
+    config: tuple[SwitchingConfig, HealthConfig],
 ) -> HealthState:
     """Return the state after one tick.
 
@@ -120,39 +134,83 @@ def step(
         state: before.
         now_ns: of the tick.
         check: of this tick's frame, None without one.
-        events: of the camera driver; what it reports holds until it reports the opposite.
-        config: hysteresis times.
+        reports: of the camera driver; what it reports holds until it reports the opposite.
+        config: hysteresis times, and how long an event stands.
     """
-    left = _report(state.left, events, Eye.LEFT)
-    right = _report(state.right, events, Eye.RIGHT)
+    left, right = (
+        _report(old, reports, eye)
+        for old, eye in ((state.left, Eye.LEFT), (state.right, Eye.RIGHT))
+    )
+    pair = _report(state.pair, reports, Eye.PAIR)
     if check is not None:
         return HealthState(
             _judge(left, check.left, check.left_crc, now_ns, config),
             _judge(right, check.right, check.right_crc, now_ns, config),
             now_ns,
+            _judge(pair, check.pair, 0, now_ns, config),
         )
     frame_ns = now_ns if state.frame_ns < 0 else state.frame_ns
-    if now_ns - frame_ns > ns_from_s(config.stale_s):
+    if now_ns - frame_ns > ns_from_s(config[0].stale_s):
         left = _judge(left, "missing", 0, now_ns, config)
         right = _judge(right, "missing", 0, now_ns, config)
-    return HealthState(left, right, frame_ns)
+    return HealthState(left, right, frame_ns, pair)
 
 
-def _report(eye: EyeState, events: tuple[HealthEvent, ...], which: Eye) -> EyeState:
-    for event in events:
-        if event.eye in (which, Eye.PAIR):
-            eye = replace(eye, reported=event.kind if event.active else "")
-    return eye
+def events(before: HealthState, after: HealthState, now_ns: int, seq: int) -> list[HealthEvent]:
+    """Return what ended and what began between two states.
+
+    Args:
+        before: a tick earlier.
+        after: now.
+        now_ns: of the tick.
+        seq: of the first event.
+    """
+    changes = [
+        (eye, kind, active)
+        for eye in Eye
+        for kind, active in _changes(getattr(before, eye).standing, getattr(after, eye).standing)
+    ]
+    return [
+        HealthEvent(seq + k, now_ns, True, eye, kind, active)
+        for k, (eye, kind, active) in enumerate(changes)
+    ]
 
 
-def _judge(eye: EyeState, found: str, crc: int, now_ns: int, config: SwitchingConfig) -> EyeState:
-    frozen = "frozen" if crc == eye.crc and crc != 0 else ""
-    verdict = found or eye.reported or frozen
-    since_ns = eye.since_ns if bool(verdict) == bool(eye.verdict) else now_ns
+def _changes(before: str, after: str) -> list[tuple[str, bool]]:
+    if before == after:
+        return []
+    return [(kind, active) for kind, active in ((before, False), (after, True)) if kind]
+
+
+def _report(state: EyeState, reports: tuple[HealthEvent, ...], which: Eye) -> EyeState:
+    """Take down what concerns this eye, or the pair: by the table, or who it was reported of."""
+    for event in reports:
+        effect = EFFECTS.get(event.kind, Effect.EYE)
+        of_the_pair = effect is Effect.STEREO
+        concerned = which is Eye.PAIR if of_the_pair else event.eye in (which, Eye.PAIR)
+        if effect is not Effect.NOTHING and concerned and (of_the_pair or which is not Eye.PAIR):
+            state = replace(state, reported=event.kind if event.active else "")
+    return state
+
+
+def _judge(
+    state: EyeState,
+    found: str,
+    crc: int,
+    now_ns: int,
+    config: tuple[SwitchingConfig, HealthConfig],
+) -> EyeState:
+    times, health = config
+    frozen = "frozen" if crc == state.crc and crc != 0 else ""
+    verdict = found or state.reported or frozen
+    since_ns = state.since_ns if bool(verdict) == bool(state.verdict) else now_ns
     lasted_ns = now_ns - since_ns
-    dead = eye.dead
-    if verdict and lasted_ns >= ns_from_s(config.stereo_lost_s):
+    dead = state.dead
+    if verdict and lasted_ns >= ns_from_s(times.stereo_lost_s):
         dead = True
-    elif not verdict and lasted_ns >= ns_from_s(config.stereo_back_s):
+    elif not verdict and lasted_ns >= ns_from_s(times.stereo_back_s):
         dead = False
-    return EyeState(dead, verdict, since_ns, crc, eye.reported)
+    over = now_ns - state.shown_ns >= ns_from_s(health.clear_s)
+    standing = verdict or ("" if over else state.standing)
+    shown_ns = now_ns if verdict else state.shown_ns
+    return EyeState(dead, verdict, since_ns, crc, state.reported, standing, shown_ns)

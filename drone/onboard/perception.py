@@ -4,16 +4,15 @@
          └─► mono network ─► estimate         (a model has been published)
 
 It holds engines (matcher, ONNX session) and nothing that decides: given the same frame, attitude
-and model version, it says the same.
+and model version, it says the same. Only the check remembers the frames before: given the same
+frames from the first on, it says the same.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from drone.config import PilotConfig
 from drone.errors import UserError
@@ -28,13 +27,13 @@ from drone.messages import (
     Vector3,
     VehicleState,
 )
-from drone.onboard.health import HealthState, check_frame
+from drone.onboard.checker import PairChecker
+from drone.onboard.health import HealthState
 from drone.onboard.labels import Labeller
 from drone.onboard.mono import MonoAnswer, MonoNetwork, MonoSpec
 from drone.onboard.stereo import StereoMatcher
 
 HEALTHY = HealthState()
-FOREIGN = "of another size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +88,7 @@ class Perception:
         )
         self.times = StageTimes()
         self._matcher = StereoMatcher(config.stereo, calibration)
+        self._checker = PairChecker(config.health, calibration)
         self._labeller = Labeller(config.labels, self.meter, calibration.disparity_metres)
         self._network: MonoNetwork | None = None
         self._caution = config.mono.caution
@@ -124,7 +124,9 @@ class Perception:
             return Percept()
         attitude = vehicle.attitude if vehicle is not None and vehicle.valid else None
         down = self.calibration.down_in_camera(attitude)
-        check = self._check(frame)
+        started = self._now_s()
+        check = self._checker.check(frame, vehicle)
+        self._note("check", started)
         started = self._now_s()
         label = self.label(frame, check, down)
         self._note("stereo", started)
@@ -135,26 +137,11 @@ class Perception:
 
     def label(self, frame: StereoFrame, check: FrameCheck, down: Vector3) -> DistanceLabel:
         """Return stereo's label of a frame."""
-        if frame.left is None or frame.right is None or check.left or check.right:
-            wrong = ", ".join(
-                f"{name} eye {verdict}"
-                for name, verdict in (("left", check.left), ("right", check.right))
-                if verdict
-            )
+        verdicts = (("left eye", check.left), ("right eye", check.right), ("eyes", check.pair))
+        wrong = ", ".join(f"{name} {verdict}" for name, verdict in verdicts if verdict)
+        if frame.left is None or frame.right is None or wrong:
             return self._labeller.unknown(frame, wrong)
         return self._labeller.label(frame, self._matcher.match(frame.left, frame.right), down)
-
-    def _check(self, frame: StereoFrame) -> FrameCheck:
-        """Return what the images say by themselves; one of another camera is no image."""
-        check = check_frame(frame)
-        shape = (self.calibration.left.height, self.calibration.left.width)
-        left, right = (
-            FOREIGN
-            if image is not None and (image.shape != shape or image.dtype != np.uint8)
-            else ""
-            for image in (frame.left, frame.right)
-        )
-        return replace(check, left=left or check.left, right=right or check.right)
 
     def _estimate(
         self, frame: StereoFrame, check: FrameCheck, health: HealthState, down: Vector3

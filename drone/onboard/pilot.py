@@ -191,7 +191,8 @@ def decide(
 def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfig) -> PilotState:
     """Return the state with this tick's facts in it."""
     now_ns, stop_m = tick.stamp_ns, config.switching.stop_m
-    checked = health.step(state.health, now_ns, percept.check, tick.health, config.switching)
+    rules = (config.switching, config.health)
+    checked = health.step(state.health, now_ns, percept.check, tick.health, rules)
     state = replace(state, health=checked, vehicle=tick.vehicle or state.vehicle)
     trusted = state.trust
     if tick.model is not None and _flies(tick.model, percept.estimate):

@@ -231,6 +231,8 @@ class _Reader:
         elif isinstance(message, FlightEvent):
             self._close()
             self._event(message)
+        elif isinstance(message, HealthEvent):
+            self._health(message)
         elif isinstance(message, LearnerReport):
             self._score.model_versions += 1
             self._learning.append(Learning(self._t_s(message.stamp_ns), message))

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drone.clock import ns_from_s
-from drone.config import SwitchingConfig
+from drone.config import HealthConfig, SwitchingConfig
 from drone.messages import Eye, FrameCheck, HealthEvent, StereoFrame
 from drone.onboard.health import EyeState, HealthState, check_frame, step
 
 CONFIG = SwitchingConfig(stale_s=0.35, stereo_lost_s=0.5, stereo_back_s=2.0)
+RULES = (CONFIG, HealthConfig())
 FRAME_S = 0.1
 
 
@@ -33,7 +34,7 @@ class Eyes:
         self.seq += 1
         crcs = crcs or (self.seq, self.seq)
         check = FrameCheck(self.seq, 0, True, left, right, *crcs) if frame else None
-        self.state = step(self.state, ns_from_s(self.now_s), check, events, CONFIG)
+        self.state = step(self.state, ns_from_s(self.now_s), check, events, RULES)
         return self.state
 
     def run(self, duration_s, **changes):
@@ -160,11 +161,23 @@ def test_reports_of_the_driver_hold_until_taken_back():
     assert eyes.state.stereo_ok
 
 
-def test_a_report_about_the_pair_is_about_both_eyes():
+def test_a_report_about_both_eyes_takes_both():
     eyes = Eyes()
-    eyes.tick(events=event("out of sync", True, Eye.PAIR))
+    eyes.tick(events=event("unplugged", True, Eye.PAIR))
     eyes.run(1.0)
-    assert eyes.state.reason == "left eye out of sync, right eye out of sync"
+    assert eyes.state.reason == "left eye unplugged, right eye unplugged"
+
+
+@pytest.mark.parametrize("eye", Eye)
+def test_eyes_out_of_sync_cost_stereo_and_neither_eye(eye):
+    eyes = Eyes()
+    eyes.tick(events=event("out of sync", True, eye))
+    assert not eyes.state.stereo_sees
+    eyes.run(1.0)
+    assert eyes.state.reason == "eyes out of sync"
+    assert not eyes.state.stereo_ok
+    assert eyes.state.sees(Eye.LEFT)
+    assert eyes.state.sees(Eye.RIGHT)
 
 
 verdicts = st.sampled_from(["", "", "black", "missing"])
@@ -181,7 +194,7 @@ def test_an_eye_is_dead_only_after_lasting_trouble_and_alive_only_after_lasting_
     for later_s, frame, left, right, crc in seen:
         now_s += later_s
         check = FrameCheck(0, 0, True, left, right, crc, crc) if frame else None
-        before, state = state, step(state, ns_from_s(now_s), check, (), CONFIG)
+        before, state = state, step(state, ns_from_s(now_s), check, (), RULES)
         for old, new in ((before.left, state.left), (before.right, state.right)):
             assert isinstance(new, EyeState)
             if new.dead and not old.dead:

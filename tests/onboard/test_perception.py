@@ -232,4 +232,4 @@ def test_stages_are_timed_only_with_a_clock():
     clock = iter(range(100))
     timed = Perception(CONFIG, CALIBRATION, lambda: float(next(clock)))
     timed.perceive(frame(GOOD, GOOD), None)
-    assert timed.times.seconds == {"stereo": [1.0], "mono": [1.0]}
+    assert timed.times.seconds == {"check": [1.0], "stereo": [1.0], "mono": [1.0]}
