@@ -15,7 +15,7 @@ class HealthConfig(Section):
     compare_every: Count = 2
     """In every so many frames the eyes are compared; in all while there is a sign of a fault."""
     confirm_frames: Count = 2
-    """A fault that is not plain from one image must show in so many frames, net of others."""
+    """A fault that is not plain from one image must show in so many of the frames compared last."""
     clear_s: NotNegative = 1.0
     """An event ends after this long without a sign of its fault."""
     saturated_share: Annotated[float, Field(gt=0, le=1)] = 0.5

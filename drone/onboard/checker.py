@@ -39,6 +39,7 @@ _BASELINE_RATE = 0.3
 """Share of the newest frame in the remembered brightness of the blocks."""
 Verdicts = dict[str, str]
 """What shows in this frame: `left`, `right`, `pair` -> kind, or empty."""
+NOTHING: Verdicts = {LEFT: "", RIGHT: "", PAIR: ""}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,8 +70,8 @@ class PairChecker:
         self._levels: dict[str, NDArray[np.float32]] = {}
         self._motion: Motion | None = None
         self._rows: tuple[RowErrors, ...] = ()
-        self._shown: dict[str, dict[str, int]] = {}
-        self._held: Verdicts = {LEFT: "", RIGHT: "", PAIR: ""}
+        self._shown: tuple[Verdicts, ...] = ()
+        self._held = NOTHING
 
     def check(self, frame: StereoFrame, vehicle: VehicleState | None) -> FrameCheck:
         """Return what a frame says about the eyes; to be called once with every frame, in order."""
@@ -81,7 +82,7 @@ class PairChecker:
         figures = Figures()
         if frame.left is None or frame.right is None or any(alone.values()):
             self._rows = self._rows[: pairchecks.FRAMES - 2]
-            self._confirm({LEFT: "", RIGHT: "", PAIR: ""})
+            self._confirm(NOTHING)
         elif self._due():
             figures, shows = self._together(frame.left, frame.right, vehicle)
             self._confirm(shows)
@@ -103,7 +104,7 @@ class PairChecker:
     def _due(self) -> bool:
         """Return whether the eyes are compared in this frame: now and then, at any sign always."""
         self._frames += 1
-        suspicious = any(self._shown.values())
+        suspicious = any(any(past.values()) for past in self._shown[-1:])
         return suspicious or self._frames % self._config.compare_every == 0
 
     def _alone(self, check: FrameCheck, frame: StereoFrame) -> Verdicts:
@@ -135,7 +136,7 @@ class PairChecker:
         eyes, figures = self._eyes(left, right, matches)
         motion = self._mean_motion(vehicle)
         if any(eyes.values()):
-            return figures, {**eyes, PAIR: ""}
+            return figures, eyes
         camera = self._calibration.left.scaled(left.shape[1], left.shape[0])
         rows = pairchecks.row_errors(matches, motion, camera, self._calibration.baseline_m)
         self._rows = (rows, *self._rows[: pairchecks.FRAMES - 1])
@@ -160,7 +161,7 @@ class PairChecker:
         ratio = self._detail_ratio(details, matches if enough else None)
         strange = _strange(levels, self._config)
         figures = Figures(math.exp(ratio), float(strange.mean()), matches=len(matches.left_px))
-        verdicts = self._exposed(left, right)
+        verdicts = {**NOTHING, **self._exposed(left, right)}
         if any(verdicts.values()):
             return verdicts, figures
         if figures.strange_share > self._config.cover_share:
@@ -219,12 +220,11 @@ class PairChecker:
     ) -> tuple[Verdicts, float, float]:
         """Return what is wrong between the eyes, the turn (rad) and the skew (s) behind it."""
         c = self._config
-        shows = {LEFT: "", RIGHT: "", PAIR: ""}
         moves = motion is not None and motion.fast
         if len(matches.left_px) < c.min_matches:
             lost = matches.found_share < c.min_found_share and matches.sought >= 2 * c.min_matches
             kind = (OUT_OF_SYNC if moves else DISAGREE) if lost else ""
-            return {**shows, PAIR: kind}, math.nan, math.nan
+            return {**NOTHING, PAIR: kind}, math.nan, math.nan
         kind, found = self._explained(error)
         if not kind and pairchecks.mismatch(self._rows[0], error) > c.mismatch:
             kind = OUT_OF_SYNC if moves else TURNED
@@ -232,10 +232,10 @@ class PairChecker:
         turn_rad = found.size if kind == TURNED else 0.0
         if kind == TORN or abs(late_s) > c.late_eye_s:
             eye = RIGHT if late_s < 0 else LEFT
-            return {**shows, eye: TORN if kind == TORN else DELAYED}, turn_rad, late_s
+            return {**NOTHING, eye: TORN if kind == TORN else DELAYED}, turn_rad, late_s
         if not kind and matches.behind_share > c.crossed_share:
             kind = SWAPPED
-        return {**shows, PAIR: kind}, turn_rad, late_s
+        return {**NOTHING, PAIR: kind}, turn_rad, late_s
 
     def _explained(self, error: float) -> tuple[str, Finding]:
         """Return the fault that explains the rows best; empty if none does well enough.
@@ -267,15 +267,13 @@ class PairChecker:
         return kind, finding
 
     def _confirm(self, shows: Verdicts) -> None:
-        """Hold what has shown often enough, until it has not shown as often."""
+        """Hold a fault while any showed in enough of the last frames: by its most frequent name."""
         most = self._config.confirm_frames
-        for eye, kind in shows.items():
-            counts = self._shown.setdefault(eye, {})
-            for known in {*counts, kind} - {""}:
-                counts[known] = min(counts.get(known, 0) + (1 if known == kind else -1), most)
-            self._shown[eye] = counts = {known: n for known, n in counts.items() if n > 0}
-            if self._held[eye] not in counts:
-                self._held[eye] = next((k for k in sorted(counts) if counts[k] == most), "")
+        self._shown = (*self._shown[-most:], shows)
+        signs = [past for past in self._shown if any(past.values())]
+        self._held = NOTHING
+        if len(signs) >= most:
+            self._held = max(reversed(signs), key=signs.count)
 
 
 def check_frame(frame: StereoFrame, shape: tuple[int, int] | None = None) -> FrameCheck:
