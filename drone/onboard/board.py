@@ -123,8 +123,13 @@ def find_board(image: Image, board: Board, fast: bool = False) -> Seen | None:
     """
     if board.dictionary:
         return _find_charuco(image, board)
-    flags = _SEARCH | (cv2.CALIB_CB_FAST_CHECK if fast else 0)
-    found, corners = cv2.findChessboardCorners(image, (board.cols, board.rows), flags=flags)
+    size, flags = (board.cols, board.rows), _SEARCH | (cv2.CALIB_CB_FAST_CHECK if fast else 0)
+    found, corners = cv2.findChessboardCorners(image, size, flags=flags)
+    if not found and not fast:
+        # Slower, and finds boards that are small or dim.
+        found, corners = cv2.findChessboardCornersSB(
+            image, size, flags=cv2.CALIB_CB_NORMALIZE_IMAGE
+        )
     if not found:
         return None
     return Seen(np.arange(board.cols * board.rows, dtype=np.int32), _refined(image, corners, board))

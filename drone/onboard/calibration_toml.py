@@ -60,10 +60,12 @@ def write_calibration(
     text = to_toml(raw, notes or CalibrationNotes())
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise WorkFailedError(f"{path}: cannot be written: {error.strerror}") from error
 
 

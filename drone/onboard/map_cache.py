@@ -10,6 +10,7 @@ It pays for fisheye lenses: on one x86-64 core, both maps of 640 x 480 px take 3
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zipfile
 from collections.abc import Mapping
@@ -39,10 +40,10 @@ class MapCache:
         """Return the arrays of a key, None where there are none or their file is damaged."""
         path = self._path(key)
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as data, np.load(data, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             os.utime(path)
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile):
             return None
         return arrays
 
@@ -50,14 +51,15 @@ class MapCache:
         """Keep arrays under a key, all or nothing; a folder that cannot be written is no error."""
         path = self._path(key)
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        try:
+        with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, **dict(arrays))
-            temporary.replace(path)
+            try:
+                with temporary.open("wb") as file:
+                    np.savez(file, allow_pickle=False, **dict(arrays))
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
             self._shrink()
-        except OSError:
-            temporary.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.npz"
