@@ -179,3 +179,32 @@ def test_finite_means_every_number() -> None:
     assert fine.finite
     assert not fine._replace(velocity_mps=(0, math.nan, 0)).finite
     assert not fine._replace(position_m=(math.inf, 0, 0)).finite
+
+
+def rise_s(values: np.ndarray, target: float) -> float:
+    """Time until 63 % of the target."""
+    return (int(np.argmax(values / target >= 1 - math.exp(-1))) + 1) / HZ
+
+
+def test_tilt_and_yaw_follow_as_fast_as_published_for_the_ar_drone(vehicle: Quadrotor) -> None:
+    """Engel et al. 2012 (tum_ardrone): tilt with 1/10 to 1/7 s, yaw rate with 1/25 to 1/10 s.
+
+    Theirs is a first order, ours a higher one: compared is when 63 % are reached, 10 ms either way.
+    """
+    vehicle.put(MIDDLE, 1.1)
+    track = fly(vehicle, command(forward=3.0), 0.5)
+    pitch = -np.array([euler_from_quaternion(k.attitude)[1] for k in track])
+    assert 1 / 10 - 0.01 < rise_s(pitch, math.radians(15)) < 1 / 7 + 0.01
+    vehicle.put(MIDDLE, 1.1)
+    yaw_rate = np.array([k.rates_radps[2] for k in fly(vehicle, command(yaw=1.0), 0.5)])
+    assert 1 / 25 - 0.01 < rise_s(yaw_rate, 1.0) < 1 / 10 + 0.01
+
+
+def test_drag_is_the_published_one(world: World) -> None:
+    """Engel et al. 2012: 0.58 1/s, here seen by the air that carries a hovering vehicle along."""
+    vehicle = Quadrotor(world, VehicleConfig(), HZ)
+    vehicle.put(MIDDLE, 1.1)
+    for _ in range(24):
+        vehicle.step(command(), (1.0, 0.0, 0.0))
+    # The velocity loop has hardly begun: 0.1 s at 0.58 m/s^2.
+    assert vehicle.kinematics().velocity_mps[0] == pytest.approx(0.058, rel=0.1)
