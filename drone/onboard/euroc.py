@@ -66,7 +66,10 @@ def open_euroc(
     """
     root = _root(Path(folder))
     cameras = [read_camera(root / name / "sensor.yaml") for name in ("cam0", "cam1")]
-    pairs = _paired(root, *(_read_shots(root / name) for name in ("cam0", "cam1")))
+    left, right = (_read_shots(root / name) for name in ("cam0", "cam1"))
+    pairs = _paired(root, left, right)
+    alone = len(left) + len(right) - 2 * len(pairs)
+    notes = [f"{root}: {alone} images without a partner are left out"] if alone else []
     track = _read_track(root, pairs[0][0].stamp_ns)
     try:
         down = None if track is None else _mean_down(track)
@@ -77,7 +80,9 @@ def open_euroc(
     if track is not None:
         track = track.in_frames(NED_FROM_WORLD, body_from_sensors[:3, :3].T)
     known = Known(raw, "sensor.yaml of its camera", track)
-    return open_recording(ImagePairs(str(root), pairs), known, options or SourceOptions(), grid)
+    return open_recording(
+        ImagePairs(str(root), pairs, notes), known, options or SourceOptions(), grid
+    )
 
 
 def _root(folder: Path) -> Path:

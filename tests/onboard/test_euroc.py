@@ -172,8 +172,10 @@ def test_images_without_partner_are_left_out(flight: Path) -> None:
     too_late = fourth.replace("2142976,", "4142976,")  # two milliseconds
     assert (late, too_late) != (third, fourth)
     path.write_text("\n".join([header, first, late, too_late]))
-    frames = [sample.frame for sample in open_euroc(flight).samples()]
+    source = open_euroc(flight)
+    frames = [sample.frame for sample in source.samples()]
     assert [f.stamp_ns for f in frames] == [0, 2 * STEP_NS]
+    assert source.notes == (f"{flight / 'mav0'}: 3 images without a partner are left out",)
 
 
 def test_images_are_read_only_when_asked_for(flight: Path) -> None:

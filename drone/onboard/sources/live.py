@@ -323,8 +323,10 @@ class LiveCamera:
 
     def _await_first(self, stream: _Stream) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: bool(stream.shots) or stream.lost, self._options.first_s)
-            if stream.shots:
+            self._changed.wait_for(
+                lambda: stream.received > 0 or stream.lost, self._options.first_s
+            )
+            if stream.received:
                 return
         raise UserError(self._why_silent(stream))
 

@@ -8,6 +8,7 @@ same rate, since a frame lost in one would shift all that follow.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -88,7 +89,11 @@ class Film:
         return cls(path, frames, rate_hz)
 
     def pictures(self, chosen: Indices) -> Iterator[Image]:
-        """Yield the frames of these numbers, grey; fewer where the film is cut."""
+        """Yield the frames of these numbers, grey; fewer where the film is cut.
+
+        Decoders fill up the frame that a cut goes through, so a frame counts only once the one
+        after it is there too.
+        """
         with closing(_Frames(self.path)) as film:
             at = -1
             for number in chosen:
@@ -99,6 +104,10 @@ class Film:
                 picture = film.retrieve()
                 if picture is None:
                     return
+                if number + 1 < self.frames:
+                    if not film.grab():
+                        return
+                    at += 1
                 yield picture
 
 
@@ -108,7 +117,9 @@ class _Frames:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise UserError(f"{path}: no such file; right is a film such as flight.avi")
-        self._path = path
+        # Decoders complain on standard error by themselves; what matters is said here.
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise UserError(f"{path}: cannot be decoded as a film; is the file whole?")

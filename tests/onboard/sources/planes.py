@@ -59,12 +59,14 @@ def write_images(folder: Path, names: Iterable[str], images: Iterable[Image]) ->
         assert cv2.imwrite(str(folder / name), image)
 
 
-def write_film(path: Path, pictures: Iterable[Image], rate_hz: float = 10.0) -> Path:
-    """A lossless film (FFV1), grey pictures written as BGR."""
+def write_film(
+    path: Path, pictures: Iterable[Image], rate_hz: float = 10.0, codec: str = "FFV1"
+) -> Path:
+    """A film, by default lossless, of grey pictures written as BGR."""
     writer: cv2.VideoWriter | None = None
     for picture in pictures:
         if writer is None:
-            fourcc = cv2.VideoWriter.fourcc(*"FFV1")
+            fourcc = cv2.VideoWriter.fourcc(*codec)
             writer = cv2.VideoWriter(str(path), fourcc, rate_hz, picture.shape[::-1])
             assert writer.isOpened()
         writer.write(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from drone.onboard.sources.capture import (
     PipeCapture,
     Shot,
     capture_from,
+    ffmpeg_command,
 )
 from drone.onboard.sources.live import LiveCamera, LiveOptions
 from drone.onboard.sources.options import Layout
@@ -136,6 +138,25 @@ def test_a_command_without_pictures_is_an_error_at_the_start(
     camera = LiveCamera([PipeCapture(command, MODE)], RECTIFIER)
     with pytest.raises(UserError, match=message):
         camera.start()
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_a_real_ffmpeg(tmp_path: Path) -> None:
+    pictures = (np.hstack(pair) for pair in wall(8))
+    film = write_film(tmp_path / "film.avi", pictures, codec="MJPG")  # old and new ffmpeg read it
+    capture = PipeCapture(ffmpeg_command(str(film), MODE), MODE)
+    with LiveCamera([capture], RECTIFIER, options=QUICK) as camera:
+        frame = until(camera, both).frame
+        assert frame.left is not None
+        assert frame.right is not None
+        assert disparity_px(frame.left, frame.right) == pytest.approx(DISPARITY_PX, abs=0.3)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_ffmpeg_says_what_is_wrong(tmp_path: Path) -> None:
+    capture = PipeCapture(ffmpeg_command(str(tmp_path / "nowhere.avi"), MODE), MODE)
+    with pytest.raises(UserError, match=r"256 x 96 px \(.*No such file or directory\)"):
+        LiveCamera([capture], RECTIFIER).start()
 
 
 # Films stand in for devices
