@@ -74,6 +74,8 @@ def _of_a_flight(found: Input, log: Path, args: argparse.Namespace) -> int:
             f"{args.input} is a flight's log: right is --verify to replay its decisions, or "
             "--retrain to learn again from its images"
         )
+    if args.verify and source_options(args) != source_options(parser().parse_args([args.input])):
+        raise UserError("--verify replays a whole log: --start, --rate and the like go without it")
     return _verify(log, args) if args.verify else _learn(found, args)
 
 

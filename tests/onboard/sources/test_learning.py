@@ -95,6 +95,7 @@ def test_learning_again_from_a_log(tmp_path: Path, capsys: pytest.CaptureFixture
     [
         ([], "right is --verify to replay its decisions, or --retrain"),
         (["--verify", "--retrain"], "right is --verify"),
+        (["--verify", "--start", "3"], "--verify replays a whole log"),
     ],
 )
 def test_what_to_do_with_a_log_must_be_said(
