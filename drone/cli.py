@@ -15,6 +15,7 @@ from drone.errors import DroneError
 
 COMMANDS = {
     "fly": "fly in the simulated room: stereo teaches, mono takes over",
+    "room": "make, look at and save rooms; the contact sheet",
     "replay": "replay a flight log exactly, or learn from a recorded data set",
     "report": "make the report of a flight anew",
     "calibrate": "calibrate a stereo camera from pictures of a board",

@@ -371,7 +371,7 @@ class FlightEvent:
     """Something worth marking on a time line: collision, override, mode change, fault, landing.
 
     Attributes:
-        kind: `collision`, `override`, `mode`, `fault`, `landed`, `end`.
+        kind: `collision`, `override`, `mode`, `fault`, `landed`, `end`, `room`.
         position_m: where, NED, NaN where unknown.
     """
 

@@ -16,6 +16,7 @@ from drone.commands.common import (
     print_json,
     seed_range,
 )
+from drone.commands.roomoptions import add_room_options, room_options
 from drone.config import Config, launch_folder, load
 from drone.errors import UserError
 
@@ -32,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
         "drone fly --config launch/room.toml --seed 1",
     )
     add_config_options(p, "room.toml")
+    add_room_options(p)
     p.add_argument("--seed", metavar="N", help="of room and flight (default: as configured)")
     p.add_argument("--seeds", metavar="A-B", help="fly one flight per seed, in parallel")
     p.add_argument("--workers", metavar="N", type=int, default=0, help="with --seeds: processes")
@@ -51,8 +53,9 @@ def run(args: argparse.Namespace) -> int:
     seeds = _seeds(args)
     overrides = list(args.overrides)
     path = args.config or launch_folder() / "room.toml"
-    configs = [load(path, [*overrides, f"flight.seed={seed}"]) for seed in seeds] or [
-        load(path, overrides)
+    room = room_options(args)
+    configs = [load(path, [*overrides, f"flight.seed={seed}"], room) for seed in seeds] or [
+        load(path, overrides, room)
     ]
     if args.seeds is None:
         return _fly_one(configs[0], args)

@@ -21,18 +21,27 @@ def launch_folder() -> Path:
     return here / "launch" if (here / "launch").is_dir() else here.parent / "launch"
 
 
-def load(path: Path | str | None = None, overrides: Sequence[str] = ()) -> Config:
+def load(
+    path: Path | str | None = None,
+    overrides: Sequence[str] = (),
+    room: Mapping[str, Any] | None = None,
+) -> Config:
     """Read a configuration.
 
     Args:
         path: a TOML file, or None for the defaults.
         overrides: `dotted.key=value` with a TOML value (bare words count as strings).
+        room: keys of `sim.room` that stand for the file's whole room, its changes aside.
 
     Raises:
         UserError: the file is missing or malformed, a key unknown, or a value out of range.
     """
     tree = {} if path is None else _read_toml(Path(path))
-    return _overridden(tree, "the built-in defaults" if path is None else str(path), overrides)
+    where = "the built-in defaults" if path is None else str(path)
+    if room is not None:
+        _validate(tree, where)
+        tree = _with_room(tree, room)
+    return _overridden(tree, where, overrides)
 
 
 def loads(text: str, where: str, overrides: Sequence[str] = ()) -> Config:
@@ -64,6 +73,15 @@ def _overridden(tree: dict[str, Any], where: str, overrides: Sequence[str]) -> C
     except UserError:
         _validate(tree, where)  # a mistake of the file itself is told first
         raise
+
+
+def _with_room(tree: Mapping[str, Any], room: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a (valid) tree with another room."""
+    merged = copy.deepcopy(dict(tree))
+    sim = merged.setdefault("sim", {})
+    changes = sim.get("room", {}).get("changes")
+    sim["room"] = dict(room) | ({} if changes is None else {"changes": changes})
+    return merged
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

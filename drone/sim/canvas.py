@@ -70,7 +70,8 @@ def jitter(rng: np.random.Generator, colour: Colour, amount: float) -> Colour:
     return colour[0] + shift, colour[1] + shift, colour[2] + shift
 
 
-def random_colour(rng: np.random.Generator, low: float, high: float) -> Colour:
-    """Return any colour between two grey levels."""
-    red, green, blue = (float(c) for c in rng.uniform(low, high, 3))
+def random_colour(rng: np.random.Generator, low: float, high: float, chroma: float = 1.0) -> Colour:
+    """Return any colour between two grey levels, muted where `chroma` is below 1."""
+    colour = rng.uniform(low, high, 3)
+    red, green, blue = (float(c) for c in colour.mean() + chroma * (colour - colour.mean()))
     return red, green, blue

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from drone.sim import prints, shading
-from drone.sim.canvas import PX_PER_M, Paint, Rgb, finish, flat, jitter, noise, px
+from drone.sim.canvas import PX_PER_M, Paint, Rgb, finish, flat, jitter, noise, px, random_colour
 from drone.sim.room import Room, Surface
 from drone.sim.textures import painter
 
@@ -162,7 +162,7 @@ def _books(rng: np.random.Generator, height: int, width: int) -> Paint:
 
 def _book(rng: np.random.Generator, spine: Paint) -> None:
     """Paint one spine with a title band, in place."""
-    spine[:] = rng.uniform(40, 215, 3)
+    spine[:] = random_colour(rng, 35, 215, 0.6)
     band = int(rng.integers(0, max(1, spine.shape[0] - px(0.05))))
     spine[band : band + px(0.04)] = rng.uniform(40, 240)
     spine[:, -1:] -= 25

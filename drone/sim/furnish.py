@@ -16,7 +16,7 @@ import numpy as np
 from drone.config import RoomConfig
 from drone.errors import UserError
 from drone.sim.difficulties import STYLES, Range, Style
-from drone.sim.layout import FITTING_SIZES_M, room_from_layout
+from drone.sim.layout import FITTING_SIZES_M, room_from_layout, unit_vector
 from drone.sim.room import Fitting, Obstacle, Pose, Room, Surface
 
 GAP_M = 1.25
@@ -84,7 +84,7 @@ def room_from_seed(config: RoomConfig, seed: int) -> Room:
         config.length_m or length_m, config.width_m or width_m, config.height_m or height_m, style
     )
     wanted = round(plan.length_m * plan.width_m * sizes.uniform(*style.per_m2))
-    light = lights.uniform(-1, 1, 2), -lights.uniform(0.4, 1.0)
+    light = (*lights.uniform(-1, 1, 2), -lights.uniform(0.4, 1.0))
     first, second, third, fourth = _walls(covers, plan)
     return Room(
         length_m=plan.length_m,
@@ -94,7 +94,7 @@ def room_from_seed(config: RoomConfig, seed: int) -> Room:
         floor=cover(covers, style.floor),
         ceiling=cover(covers, style.ceiling),
         obstacles=_furnish(things, plan, config.obstacles, wanted),
-        light=(round(light[0][0], 3), round(light[0][1], 3), round(light[1], 3)),
+        light=unit_vector(light),
         light_level=round(float(lights.uniform(0.85, 1.05)), 2),
     )
 

@@ -23,6 +23,7 @@ from drone.config.room import (
     WallsConfig,
 )
 from drone.errors import UserError
+from drone.messages import Vector3
 from drone.sim.room import CLEARANCE_M, WAY_HALF_WIDTH_M, Fitting, Obstacle, Pose, Room, Surface
 
 FITTING_SIZES_M = {
@@ -58,7 +59,7 @@ def room_from_layout(layout: LayoutConfig) -> Room:
         floor=Surface(layout.floor.material, layout.floor.seed),
         ceiling=Surface(layout.ceiling.material, layout.ceiling.seed),
         obstacles=tuple(map(_obstacle, layout.obstacles)),
-        light=layout.light.towards,
+        light=unit_vector(layout.light.towards),
         light_level=layout.light.level,
         start=_start(layout.start),
     )
@@ -85,6 +86,15 @@ def layout_of(room: Room) -> LayoutConfig:
         walls=WallsConfig(north=north, east=east, south=south, west=west),
         obstacles=tuple(map(_obstacle_config, room.obstacles)),
     )
+
+
+def unit_vector(vector: Vector3) -> Vector3:
+    """Return a vector of length 1; one that has it already is returned as it is."""
+    length = math.hypot(*vector)
+    if abs(length - 1.0) < 1e-12:
+        return vector
+    x, y, z = (float(c) / length for c in vector)
+    return x, y, z
 
 
 def require_flyable(room: Room, height_m: float, hull_height_m: float) -> None:

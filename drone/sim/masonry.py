@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drone.sim.canvas import Paint, flat, jitter, noise, px
+from drone.sim.canvas import Paint, flat, jitter, noise, px, random_colour
 
 
 def plaster(rng: np.random.Generator, height: int, width: int) -> Paint:
@@ -24,7 +24,7 @@ def plaster(rng: np.random.Generator, height: int, width: int) -> Paint:
 
 def smooth_paint(rng: np.random.Generator, height: int, width: int) -> Paint:
     """Freshly painted, smooth: almost nothing to match, a little shading over metres."""
-    tint = (rng.uniform(170, 225), rng.uniform(170, 222), rng.uniform(160, 218))
+    tint = random_colour(rng, 150, 225, 0.4)
     return flat(height, width, tint) + 2.0 * noise(rng, height, width, (1.5, 1.5))
 
 

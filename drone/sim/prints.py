@@ -23,7 +23,7 @@ def wallpaper(rng: np.random.Generator, height: int, width: int) -> Paint:
     for left in range(0, width, stripe):
         picture[:, left : left + stripe] = (light, dark)[left // stripe % 2] + rng.normal(0, 4)
     marks = [
-        (rng.uniform(0, 1, 2), random_colour(rng, 60, 230), px(rng.uniform(0.012, 0.035)))
+        (rng.uniform(0, 1, 2), random_colour(rng, 60, 230, 0.6), px(rng.uniform(0.012, 0.035)))
         for _ in range(5)
     ]
     _print(rng, picture, 2 * stripe, marks)
@@ -53,7 +53,7 @@ def _print(
 
 def carpet(rng: np.random.Generator, height: int, width: int) -> Paint:
     """Woven carpet: coarse pile, worn, and a pattern of diamonds 24 to 36 cm wide."""
-    base = np.array([rng.uniform(70, 160), rng.uniform(60, 130), rng.uniform(60, 150)])
+    base = np.array(random_colour(rng, 55, 155, 0.5))
     v, u = np.mgrid[0:height, 0:width]
     period = px(rng.uniform(0.24, 0.36))
     diamond = np.abs((u + v) % period - period / 2) + np.abs((u - v) % period - period / 2)
@@ -65,7 +65,7 @@ def carpet(rng: np.random.Generator, height: int, width: int) -> Paint:
 
 def fabric(rng: np.random.Generator, height: int, width: int) -> Paint:
     """Cloth in folds of about 12 cm, each another, with a coarse weave."""
-    picture = flat(height, width, random_colour(rng, 90, 200))
+    picture = flat(height, width, random_colour(rng, 80, 205, 0.6))
     picture += 20.0 * noise(rng, 1, width, (1.0, 0.06))
     picture += 9.0 * noise(rng, height, width, (0.8, 0.08))
     return picture + 6.0 * noise(rng, height, width, (0.02, 0.02))
@@ -73,7 +73,7 @@ def fabric(rng: np.random.Generator, height: int, width: int) -> Paint:
 
 def gradient(rng: np.random.Generator, height: int, width: int) -> Paint:
     """One colour that runs into another from top to bottom."""
-    top, bottom = (np.array(random_colour(rng, 80, 235)) for _ in range(2))
+    top, bottom = (np.array(random_colour(rng, 80, 235, 0.4)) for _ in range(2))
     share = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     picture = np.asarray(top + (bottom - top) * share, np.float32)
     picture = np.repeat(picture, width, axis=1) if picture.shape[1] == 1 else picture
@@ -116,5 +116,5 @@ def _shapes(rng: np.random.Generator, height: int, width: int) -> Paint:
         centre = int(rng.integers(0, width)), int(rng.integers(0, height))
         axes = px(rng.uniform(0.02, 0.12)), px(rng.uniform(0.02, 0.12))
         turn = float(rng.uniform(0, 180))
-        cv2.ellipse(picture, centre, axes, turn, 0, 360, random_colour(rng, 20, 240), -1)
+        cv2.ellipse(picture, centre, axes, turn, 0, 360, random_colour(rng, 20, 240, 0.75), -1)
     return picture

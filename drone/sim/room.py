@@ -151,7 +151,7 @@ class Room:
         floor: its cover.
         ceiling: its cover.
         obstacles: what stands or hangs in it.
-        light: from the room towards the light, NED, of any length.
+        light: unit vector from the room towards the light, NED.
         light_level: 1 as usual, 0.3 dimmed to 30 %.
         start: where flights start; None for a free place that the seed names.
     """

@@ -174,8 +174,11 @@ def _lid(o: Obstacle, p: Piece, picture_m: Point, *, up: bool) -> Quad:
     if up:
         ring = (front_left, back_left, back_right, front_right)
     a, b, c, d = ((*corner, z) for corner in ring)
-    right = min(1.0, p.depth_m / picture_m[0])
-    return Quad((a, b, c, d), 0.0, right, min(1.0, p.width_m / picture_m[1]))
+    girth_m = 2 * (p.width_m + p.depth_m)
+    # Covered like the side beside the front, where the picture goes around it.
+    left_m = p.width_m if picture_m[0] >= girth_m else 0.0
+    left, right = left_m / picture_m[0], min(1.0, (left_m + p.depth_m) / picture_m[0])
+    return Quad((a, b, c, d), left, right, min(1.0, p.width_m / picture_m[1]))
 
 
 def _wrapping(o: Obstacle) -> Rgb:

@@ -39,6 +39,7 @@ from drone.messages import (
     VelocityCommand,
 )
 from drone.sim import faults
+from drone.sim.appearance import Appearance
 from drone.sim.battery import Battery
 from drone.sim.cameras import StereoCamera, calibration_of
 from drone.sim.estimator import Estimator
@@ -69,7 +70,7 @@ class SimOutput:
         true_inverse_depth: (H, W) float32, 1/m, left eye; None between frames.
         vehicle: every tick; what the vehicle believes of its motion, after faults.
         truth: with every clean frame; `stereo_obstacle_m` is NaN, for the flight to fill in.
-        events: `collision`, `fault`, `landed`.
+        events: `collision`, `fault`, `landed`, `room`.
     """
 
     frame: StereoFrame | None
@@ -132,6 +133,7 @@ class RoomSimulator:
         self._ticks_per_frame = _whole(tick_hz / config.camera.rate_hz, "tick_hz / camera.rate_hz")
         self._world = World(self.room, renderer=config.renderer)
         try:
+            self._appearance = Appearance(self._world, config.room)
             self._vehicle = Quadrotor(self._world, config.vehicle, config.physics_hz)
             self._start()
         except BaseException:
@@ -214,6 +216,7 @@ class RoomSimulator:
         self._tick = self._frames = self._collisions = self._events = 0
         self._in_contact = self._landed = self._stands_still = False
         self._on_the_way: deque[_Shot] = deque()
+        self._appearance.reset()
         self._start_faults()
 
     def _start_vehicle(self, pose: Pose, again: list[int]) -> None:
@@ -294,6 +297,8 @@ class RoomSimulator:
         if not motion.finite:
             raise DivergedError(f"physics diverged at {self._stamp_ns / NS_PER_S:.2f} s")
         events += self._landing(motion) + self._fault_changes(motion)
+        looks = self._appearance.advance(self._stamp_ns)
+        events += [self._event("room", words, motion) for words in looks]
         vehicle = VehicleState(
             self._tick,
             self._stamp_ns,

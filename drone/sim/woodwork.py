@@ -43,7 +43,7 @@ def panel(rng: np.random.Generator, height: int, width: int) -> Paint:
 def lacquer(rng: np.random.Generator, height: int, width: int) -> Paint:
     """Smooth coloured lacquer, a little lighter towards the top."""
     sheen = np.linspace(6, -6, height, dtype=np.float32)[:, None, None]
-    picture = flat(height, width, random_colour(rng, 90, 215)) + sheen
+    picture = flat(height, width, random_colour(rng, 80, 220, 0.4)) + sheen
     return picture + 1.5 * noise(rng, height, width, (0.6, 0.6))
 
 

@@ -15,6 +15,7 @@ import math
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -55,7 +56,8 @@ class World:
 
     Attributes:
         room: what it was built from.
-        light_level: 1 as usual, 0.3 dimmed to 30 %.
+        shown: the same room as it looks now (`show`).
+        light_level: of what is shown; 1 as usual, 0.3 dimmed to 30 %.
         client: PyBullet's physicsClientId.
         floor: PyBullet's body id of the floor.
         pixel_middle: where within a pixel the renderer samples: 0 (TinyRenderer) or 1/2 (EGL).
@@ -77,9 +79,13 @@ class World:
             WorkFailedError: PyBullet starts no further physics server.
         """
         self.room = room
+        self.shown = room
         self.light_level = room.light_level
         self._egl = egl.chosen(renderer)
         self.pixel_middle = 0.5 if self._egl else 0.0
+        self._seen_parts = {"ceiling": ceiling, "tops": tops}
+        self._drawn: list[tuple[int, int]] = []
+        self._looks: dict[Room, list[int]] = {}
         self.client: int = pybullet.connect(pybullet.DIRECT)
         if self.client < 0:
             raise WorkFailedError("PyBullet could not start another physics server")
@@ -130,6 +136,33 @@ class World:
             renderer=pybullet.ER_BULLET_HARDWARE_OPENGL if self._egl else pybullet.ER_TINY_RENDERER,
             physicsClientId=self.client,
         )
+
+    def show(self, room: Room) -> None:
+        """Put another room's pictures and light on what stands here.
+
+        Args:
+            room: as the one this world was built from, but for its surfaces and its light.
+        """
+        for (body, _), texture in zip(self._drawn, self._pictures_of(room), strict=True):
+            self._cover(body, texture)
+        self.shown, self.light_level = room, room.light_level
+
+    def _pictures_of(self, room: Room) -> list[int]:
+        """Return the texture of every drawn body; each is painted only once."""
+        surfaces = replace(room, light_level=self.room.light_level)
+        if surfaces == self.room:
+            return [texture for _, texture in self._drawn]
+        if surfaces not in self._looks:
+            drawn = [part for part in parts(room, **self._seen_parts) if part.quads]
+            with tempfile.TemporaryDirectory(prefix="drone-textures-") as folder:
+                self._looks[surfaces] = [
+                    self._texture(Path(folder) / f"{number}.png", self._picture(part))
+                    for number, part in enumerate(drawn)
+                ]
+        return self._looks[surfaces]
+
+    def _cover(self, body: int, texture: int) -> None:
+        pybullet.changeVisualShape(body, -1, textureUniqueId=texture, physicsClientId=self.client)
 
     def invisible(self) -> int:
         """Return a visual shape of no extent, for a body that must not be seen."""
@@ -194,25 +227,27 @@ class World:
             collisionFrameOrientations=[(0, 0, math.sin(t), math.cos(t)) for t in turns],
             physicsClientId=self.client,
         )
-        visual, picture = self._look(part, file)
+        visual = self._look(part, file)
         body = pybullet.createMultiBody(0.0, shape, visual, physicsClientId=self.client)
         if part.quads:
-            texture = self._texture(file, picture)
-            pybullet.changeVisualShape(
-                body, -1, textureUniqueId=texture, physicsClientId=self.client
-            )
+            texture = self._texture(file, self._picture(part))
+            self._cover(body, texture)
+            self._drawn.append((body, texture))
         return int(body)
 
-    def _look(self, part: Part, file: Path) -> tuple[int, Rgb]:
-        """Return the visual shape of a part and its texture."""
+    def _look(self, part: Part, file: Path) -> int:
+        """Return the visual shape of a part."""
         if not part.quads:
-            return self.invisible(), part.picture
+            return self.invisible()
         if not self._egl:
-            return self._mesh(part.quads), part.picture
+            return self._mesh(part.quads)
         lit = self._lit(part)
         normals = [egl.shading_normal(share / max(lit), self.room.light) for share in lit]
-        visual = egl.mesh(self.client, file.with_suffix(".obj"), part.quads, normals)
-        return visual, egl.texture(part.picture, max(lit))
+        return egl.mesh(self.client, file.with_suffix(".obj"), part.quads, normals)
+
+    def _picture(self, part: Part) -> Rgb:
+        """Return the texture of a part, as its renderer needs it."""
+        return egl.texture(part.picture, max(self._lit(part))) if self._egl else part.picture
 
     def _lit(self, part: Part) -> list[float]:
         """Return how TinyRenderer lights each quad, of which EGL needs to be told."""
