@@ -73,7 +73,8 @@ def _write(path: Path, picture: Rgb) -> None:
     if path.suffix.lower() not in (".png", ".jpg"):
         raise UserError(f"{path}: a picture ends in .png or .jpg")
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
+    smallest = [cv2.IMWRITE_PNG_COMPRESSION, 9] if path.suffix.lower() == ".png" else []
+    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), smallest):
         raise WorkFailedError(f"{path}: cannot be written")
 
 
