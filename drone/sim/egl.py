@@ -31,6 +31,7 @@ from drone.sim.scene import Quad
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software")
 """Drivers that draw on the processor, slower than TinyRenderer."""
 _PROBE_S = 30.0
+_FAR_M = 1000.0
 _GAP_MIDDLE = (0.675 + 0.75) / 2
 _GPU_FILES = ("nvidiactl", "dri/renderD*")
 
@@ -121,6 +122,16 @@ def silenced() -> Iterator[None]:
         os.close(nowhere)
 
 
+def far_light(light: Vector3) -> Vector3:
+    """Return the light's direction as EGL wants it.
+
+    It takes it for a place, and casts shadows of what stands near it, asked to or not; so far away
+    it casts none.
+    """
+    x, y, z = (float(a) for a in _FAR_M * np.array(light) / np.linalg.norm(light))
+    return x, y, z
+
+
 def shading_normal(share: float, light: Vector3) -> Vector3:
     """Return a normal that makes EGL light a face with a share of the full light.
 
@@ -131,13 +142,13 @@ def shading_normal(share: float, light: Vector3) -> Vector3:
 
     Args:
         share: at least 0.5; 1 is the texture as it is.
-        light: unit vector toward the light.
+        light: toward the light.
     """
     if share > _GAP_MIDDLE:
         cosine = min(max(4 * share - 3, 0.01), 1.0)
     else:
         cosine = min(max((share - 0.5) / 0.175 - 1, -1.0), -0.01)
-    toward = np.array(light)
+    toward = np.array(light) / np.linalg.norm(light)
     aside = np.cross(toward, np.eye(3)[np.argmin(np.abs(toward))])
     aside /= np.linalg.norm(aside)
     x, y, z = cosine * toward + math.sqrt(1 - cosine**2) * aside

@@ -127,7 +127,7 @@ class World:
             *size,
             view,
             projection,
-            lightDirection=self.room.light,
+            lightDirection=egl.far_light(self.room.light) if self._egl else self.room.light,
             lightAmbientCoeff=_AMBIENT * self.light_level,
             lightDiffuseCoeff=_DIFFUSE * self.light_level,
             lightSpecularCoeff=0.0,
@@ -251,9 +251,8 @@ class World:
 
     def _lit(self, part: Part) -> list[float]:
         """Return how TinyRenderer lights each quad, of which EGL needs to be told."""
-        cosines = [
-            sum(a * b for a, b in zip(q.normal, self.room.light, strict=True)) for q in part.quads
-        ]
+        toward = np.array(self.room.light) / np.linalg.norm(self.room.light)
+        cosines = [float(toward @ quad.normal) for quad in part.quads]
         return [_AMBIENT + _DIFFUSE * max(0.0, c) for c in cosines]
 
     def _mesh(self, quads: tuple[Quad, ...]) -> int:
