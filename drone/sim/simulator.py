@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple
 
@@ -31,7 +31,6 @@ from drone.errors import DivergedError
 from drone.geometry import DistanceMeter, StereoCalibration, grid_from_dense
 from drone.messages import (
     FlightEvent,
-    Image,
     StereoFrame,
     Truth,
     Vector3,
@@ -42,11 +41,11 @@ from drone.sim import faults
 from drone.sim.appearance import Appearance
 from drone.sim.battery import Battery
 from drone.sim.cameras import StereoCamera, calibration_of
+from drone.sim.disturbed import DisturbedPair
 from drone.sim.estimator import Estimator
 from drone.sim.furnish import room_of
 from drone.sim.imagefaults import ImageFaults
 from drone.sim.layout import require_flyable
-from drone.sim.lightfaults import EYES, LightFaults
 from drone.sim.room import Pose, Room
 from drone.sim.vehicle import Kinematics, Quadrotor
 from drone.sim.wind import Wind
@@ -55,8 +54,8 @@ from drone.sim.world import World
 _LANDING_MPS = 0.02
 """A command that sinks at least so fast means to land once the floor is reached."""
 _RESTING_MPS = 0.05
-_NOISE, _START, _RESPAWN, _FAULT_NOISE, _ESTIMATOR, _WIND = 2, 3, 4, 6, 7, 8
-"""Random streams; the room's is 1, those of faults begin with 5."""
+_NOISE, _START, _RESPAWN, _ESTIMATOR, _WIND = 2, 3, 4, 7, 8
+"""Random streams; the room's is 1, those of faults begin with 5 and 6."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,15 +233,9 @@ class RoomSimulator:
     def _start_faults(self) -> None:
         schedule, again = self._config.faults, [self._flight] if self._flight else []
         self._faulty: tuple[FaultConfig, ...] = ()
-        self._light_faults = LightFaults(schedule, [self._seed, *again])
+        self._pair = DisturbedPair(self._camera, schedule, [self._seed, *again])
         self._image_faults = ImageFaults(schedule, [self._seed, *again])
         self._link = faults.Link(schedule)
-        early_s = self._light_faults.longest_early_s
-        self._remembers = early_s > 0
-        self._poses = faults.History[Kinematics](early_s)
-        if self._light_faults.any:
-            rng = np.random.default_rng([self._seed, _FAULT_NOISE, *again])
-            self._fault_noise = self._camera.noise(rng)
         self._remember_pose(0)
 
     @property
@@ -251,9 +244,9 @@ class RoomSimulator:
 
     def _remember_pose(self, tick: float) -> None:
         """Keep where the vehicle is, for eyes that are exposed early."""
-        if self._remembers:
+        if self._pair.remembers:
             stamp_ns = round(tick * NS_PER_S / self._tick_hz)
-            self._poses.add(stamp_ns, self._vehicle.kinematics())
+            self._pair.remember(stamp_ns, self._vehicle.kinematics())
 
     def _fly(self, command: VelocityCommand, gust: Vector3, events: list[FlightEvent]) -> None:
         """All physics steps of one tick."""
@@ -326,39 +319,11 @@ class RoomSimulator:
         """Take a picture and measure the truth."""
         shot = self._camera.capture(motion)
         clean = StereoFrame(self._frames, self._stamp_ns, True, shot.left, shot.right)
-        frame = self._image_faults.apply(self._disturb(clean, shot.light, motion))
+        frame = self._image_faults.apply(self._pair.disturb(clean, shot.light, motion))
         truth = self._truth(motion, shot.inverse_depth)
         self._frames += 1
         self._in_contact = False
         return _Shot(self._stamp_ns, frame, clean, shot.inverse_depth, truth)
-
-    def _disturb(
-        self, clean: StereoFrame, light: tuple[Image, Image | None], motion: Kinematics
-    ) -> StereoFrame:
-        """Return the frame with what faults of the light make of each eye."""
-        if not self._light_faults.any:
-            return clean
-        left, right = (self._disturbed(eye, clean.stamp_ns, light[eye], motion) for eye in (0, 1))
-        return replace(
-            clean,
-            left=clean.left if left is None else left,
-            right=clean.right if right is None else right,
-        )
-
-    def _disturbed(
-        self, eye: int, stamp_ns: int, light: Image | None, motion: Kinematics
-    ) -> Image | None:
-        """Return the image of one eye under faults of the light; None where there are none."""
-        disturbance = self._light_faults.at(EYES[eye], stamp_ns)
-        if disturbance is None or light is None:
-            return None
-        if disturbance.moves:
-            then = (
-                self._poses.at(stamp_ns - disturbance.early_ns) if disturbance.early_ns else motion
-            )
-            light = self._camera.look(eye, then, disturbance.turn)
-        light = self._light_faults.through_lens(EYES[eye], light, disturbance)
-        return self._camera.develop(eye, light, self._fault_noise)
 
     def _truth(self, motion: Kinematics, inverse_depth: NDArray[np.float32]) -> Truth:
         return Truth(
