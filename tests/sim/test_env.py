@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -68,6 +70,15 @@ def test_the_module_may_be_named_with_the_id() -> None:
     assert env.spec is not None
     assert env.spec.id == "RoomFlight-v0"
     drone.sim.env.register_envs()  # again: no warning
+
+
+def test_the_readmes_snippet_runs() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    snippet = re.search(r"```python\n(import gymnasium\n.*?)```", readme, re.DOTALL)
+    assert snippet is not None
+    ran: dict[str, Any] = {}
+    exec(snippet.group(1), ran)
+    assert ran["observation"]["image"].shape == (48, 64, 1)
 
 
 def test_the_observation_is_what_the_datasheet_says(env: RoomFlightEnv) -> None:
