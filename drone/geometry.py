@@ -11,7 +11,7 @@ import hashlib
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -284,6 +284,14 @@ class Corridor:
     sectors: int = 8
 
 
+class _Seen(NamedTuple):
+    """A grid as points: the cells' rays in the level frame, which are known, and their depth, m."""
+
+    rays: Matrix
+    known: NDArray[np.bool_]
+    depth: Matrix
+
+
 @dataclass(frozen=True)
 class DistanceMeter:
     """Obstacle distance and sectors of an inverse-depth grid, for one camera and one corridor.
@@ -306,6 +314,13 @@ class DistanceMeter:
         except ValueError:
             return np.full_like(self._rays, math.nan)
 
+    def distances(
+        self, inverse_depth: FloatGrid, down: Vector3 = (0.0, 1.0, 0.0)
+    ) -> tuple[float, tuple[float, ...]]:
+        """Return `obstacle_m` and `sectors_m` of one grid, in less time than one by one."""
+        seen = self._seen(inverse_depth, down)
+        return self._obstacle_m(seen), self._sectors_m(seen)
+
     def obstacle_m(self, inverse_depth: FloatGrid, down: Vector3 = (0.0, 1.0, 0.0)) -> float:
         """Return the obstacle distance: how far the corridor is free along the level forward axis.
 
@@ -322,9 +337,14 @@ class DistanceMeter:
         Returns:
             Distance in m, at most `far_m`; NaN where unknown.
         """
+        return self._obstacle_m(self._seen(inverse_depth, down))
+
+    def _seen(self, inverse_depth: FloatGrid, down: Vector3) -> _Seen:
+        return _Seen(self._level_rays(down), *_known_depth(inverse_depth))
+
+    def _obstacle_m(self, seen: _Seen) -> float:
         c = self.corridor
-        rays = self._level_rays(down)
-        known, depth = _known_depth(inverse_depth)
+        rays, known, depth = seen
         ahead = rays[:, 2] > 1e-3
         at_reference = c.reference_m / np.where(ahead, rays[:, 2], 1.0)
         looks_in = ahead & self._inside(rays * at_reference[:, None])
@@ -353,9 +373,11 @@ class DistanceMeter:
         Returns:
             `sectors` ranges in m, at most `far_m`, NaN where unknown.
         """
+        return self._sectors_m(self._seen(inverse_depth, down))
+
+    def _sectors_m(self, seen: _Seen) -> tuple[float, ...]:
         c = self.corridor
-        rays = self._level_rays(down)
-        known, depth = _known_depth(inverse_depth)
+        rays, known, depth = seen
         horizontal = np.hypot(rays[:, 0], rays[:, 2])
         looks_in = np.abs(rays[:, 1]) * c.reference_m <= c.half_height_m * horizontal
         inside = known & (np.abs(rays[:, 1] * depth) <= c.half_height_m)

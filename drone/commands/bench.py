@@ -21,6 +21,7 @@ from drone.errors import WorkFailedError
 SUITES = {
     "stack": "bench_stack",
     "stereo": "bench_stereo",
+    "labels": "bench_labels",
     "sim": "bench_sim",
     "env": "bench_env",
 }

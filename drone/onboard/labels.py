@@ -23,8 +23,8 @@ from drone.messages import DistanceLabel, FloatGrid, StereoFrame, Vector3
 from drone.onboard.cellstats import cell_statistics
 from drone.onboard.stereo import DisparityMap, Mask
 
-CAUSE_SHARE = 0.3
-"""Share of a cell's pixels from which a cause is the cell's."""
+CELL_ROWS = 4
+"""Least number of image rows that speak for a cell."""
 
 
 class Why(IntEnum):
@@ -77,13 +77,14 @@ class Labeller:
         """
         grid, scale = self.meter.grid, np.float32(1 / self.disparity_metres)
         cells = cell_statistics(
-            *_both_eyes(matched), GridSpec(2 * grid.rows, grid.cols), self.config
+            *_both_eyes(matched, grid), GridSpec(2 * grid.rows, grid.cols), self.config
         )
         left, right = slice(grid.rows), slice(grid.rows, None)
         inverse_depths = cells.disparity_px * scale
         inverse_depth = inverse_depths[left]
         known = np.isfinite(inverse_depth)
         reasons = _reasons(matched, known, cells.answered[left], self.config)
+        obstacle_m, sectors_m = self.meter.distances(inverse_depth, down)
         share = np.count_nonzero(known) / known.size
         valid = share >= self.config.min_valid_share
         return DistanceLabel(
@@ -93,8 +94,8 @@ class Labeller:
             reason="" if valid else _frame_reason(share, reasons, matched),
             inverse_depth=inverse_depth,
             confidence=cells.confidence[left],
-            obstacle_m=self.meter.obstacle_m(inverse_depth, down),
-            sectors_m=self.meter.sectors_m(inverse_depth, down),
+            obstacle_m=obstacle_m,
+            sectors_m=sectors_m,
             lambda_px=_lambda_px(matched.disparity_px),
             answered_share=matched.answered_share,
             variance=np.square(cells.deviation_px[left] * scale),
@@ -143,20 +144,27 @@ def seen_by_the_right_eye(
     return moved_px, moved_confidence
 
 
-def _both_eyes(matched: DisparityMap) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return disparity and confidence of the left eye above those of the right, (2 H, W) each."""
-    right = seen_by_the_right_eye(matched.disparity_px, matched.confidence)
-    return (
-        np.concatenate((matched.disparity_px, right[0])),
-        np.concatenate((matched.confidence, right[1])),
-    )
+def _both_eyes(
+    matched: DisparityMap, grid: GridSpec
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return disparity and confidence of the left eye above those of the right.
+
+    Of each cell as many rows as make at least `CELL_ROWS` stand for all: rows next to each other
+    share their matching windows and say almost the same.
+    """
+    rows = matched.disparity_px.shape[0] // grid.rows
+    step = next(n for n in range(max(1, rows // CELL_ROWS), 0, -1) if rows % n == 0)
+    disparity = np.ascontiguousarray(matched.disparity_px[step // 2 :: step])
+    confidence = np.ascontiguousarray(matched.confidence[step // 2 :: step])
+    right = seen_by_the_right_eye(disparity, confidence)
+    return np.concatenate((disparity, right[0])), np.concatenate((confidence, right[1]))
 
 
 def _lambda_px(disparity_px: NDArray[np.float32]) -> float:
     """Return the paper's lambda, the mean known disparity, px; NaN where nothing is known."""
     known = np.isfinite(disparity_px)
-    count = np.count_nonzero(known)
-    return float(np.sum(disparity_px, where=known, dtype=np.float64)) / count if count else math.nan
+    mean_px = cv2.mean(disparity_px, known.view(np.uint8))[0]
+    return mean_px if known.any() else math.nan
 
 
 def _reasons(
@@ -172,9 +180,9 @@ def _reasons(
     )
     size = known.shape[::-1]
     for mask, why in causes:
-        if mask is not None and mask.any():
-            share = cv2.resize(255 * mask.view(np.uint8), size, interpolation=cv2.INTER_AREA)
-            reasons[share >= 255 * CAUSE_SHARE] = why
+        if mask is not None:
+            most = cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_AREA)
+            reasons[most > 0] = why  # the mean of 0 and 1, rounded
     reasons[known] = Why.KNOWN
     return reasons
 

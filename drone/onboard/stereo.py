@@ -182,14 +182,14 @@ class StereoMatcher:
     def _agreement(self, answered: Mask, fixed_point: NDArray[np.int16]) -> NDArray[np.float32]:
         """Return how well the neighbours of each match agree, (H, W) float32, 1 fully, <= 0 not."""
         c = self._config
-        window = np.ones((c.check_px, c.check_px), np.uint8)
+        size = (c.check_px, c.check_px)
+        window = np.ones(size, np.uint8)
         lowest = cv2.erode(np.where(answered, fixed_point, NOWHERE), window)
-        step = cv2.dilate(fixed_point, window) - lowest
-        neighbours = cv2.blur(answered.astype(np.float32), (c.check_px, c.check_px))
-        smooth = 1 - step.astype(np.float32) * np.float32(1 / (SUB_PX * c.max_step_px))
-        dense = (neighbours - np.float32(c.min_neighbours)) * np.float32(
-            1 / max(1 - c.min_neighbours, 1e-6)
-        )
+        step = (cv2.dilate(fixed_point, window) - lowest).astype(np.float32)
+        neighbours = cv2.boxFilter(answered.view(np.uint8), cv2.CV_32F, size, normalize=False)
+        smooth = 1 - step * np.float32(1 / (SUB_PX * c.max_step_px))
+        least = np.float32(c.min_neighbours * c.check_px**2)
+        dense = (neighbours - least) * np.float32(1 / max(c.check_px**2 - float(least), 1e-6))
         agreement: NDArray[np.float32] = np.minimum(smooth, dense)
         return agreement
 
@@ -202,8 +202,11 @@ class StereoMatcher:
         there = cv2.remap(
             right, self._column - disparity, self._row, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
         )
-        residual = cv2.blur(cv2.absdiff(left, there).astype(np.float32), (c.check_px, c.check_px))
-        likeness: NDArray[np.float32] = 1 - residual * np.float32(1 / c.max_residual)
+        size = (c.check_px, c.check_px)
+        residual = cv2.boxFilter(cv2.absdiff(left, there), cv2.CV_32F, size, normalize=False)
+        likeness: NDArray[np.float32] = 1 - residual * np.float32(
+            1 / (c.max_residual * c.check_px**2)
+        )
         return likeness
 
 
