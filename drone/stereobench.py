@@ -41,15 +41,13 @@ def accuracy(pair: KnownPair, pilot: PilotConfig) -> dict[str, float | None]:
     `bad3_all` of all, unanswered ones counted as wrong. The label figures compare the grid with
     the median of the truth in each cell, as depth, over the cells called known.
     """
-    calibration = _calibration(pair)
-    config = pilot.stereo.model_copy(update=_range(pair))
-    matched = StereoMatcher(config, calibration, pair.doffs_px).match(pair.left, pair.right)
+    matched = _matched(pair, pilot)
     truth = np.isfinite(pair.disparity_px)
     answered = truth & np.isfinite(matched.disparity_px)
     error_px = np.abs(matched.disparity_px - pair.disparity_px)[answered]
     n_truth, n_answered = int(truth.sum()), len(error_px)
     bad = int((error_px > BAD_PX).sum())
-    label_error = _label_errors(pair, matched, pilot)
+    _, label_error = _label_errors(pair, matched, pilot)
     return {
         "answered_share": _share(n_answered, n_truth),
         "bad3_answered": _share(bad, n_answered),
@@ -115,10 +113,22 @@ def _range(pair: KnownPair) -> dict[str, float | None]:
     return {"near_m": metres / nearest_px, "far_m": far_m}
 
 
+def label_errors(
+    pair: KnownPair, pilot: PilotConfig
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return confidence and relative depth error of each cell that is known and whose truth is."""
+    return _label_errors(pair, _matched(pair, pilot), pilot)
+
+
+def _matched(pair: KnownPair, pilot: PilotConfig) -> DisparityMap:
+    config = pilot.stereo.model_copy(update=_range(pair))
+    matcher = StereoMatcher(config, _calibration(pair), pair.doffs_px)
+    return matcher.match(pair.left, pair.right)
+
+
 def _label_errors(
     pair: KnownPair, matched: DisparityMap, pilot: PilotConfig
-) -> NDArray[np.float32]:
-    """Return the relative depth error of each cell that is known and whose truth is."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     label, crop = _label(pair, matched, pilot)
     scale = np.float32(1 / (pair.focal_px * pair.baseline_m))
     truth = cells((pair.disparity_px[crop] + np.float32(pair.doffs_px)) * scale, pilot.grid_spec)
@@ -126,7 +136,7 @@ def _label_errors(
     both = enough & np.isfinite(label.inverse_depth)
     inverse_truth = np.nanmedian(truth[both], axis=1)
     error: NDArray[np.float32] = np.abs(inverse_truth / label.inverse_depth[both] - 1)
-    return error
+    return label.confidence[both], error
 
 
 def _label(

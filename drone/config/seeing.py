@@ -74,11 +74,13 @@ class StereoConfig(Section):
 class LabelConfig(Section):
     """From disparity to the label grid."""
 
-    min_cell_share: Share = 0.5
-    """Share of a cell's pixels that must agree with the median of the answered ones; from a half
-    on, the median of the true distances agrees too, whatever the others are."""
+    min_cell_share: Share = 0.55
+    """Share of a cell's pixels that must agree with the median of the answered ones; above a half,
+    the median of the true distances agrees too, whatever the others are."""
     cell_tolerance: Positive = 0.1
     """How far, as a share of the median, a pixel's inverse depth may be off and still agrees."""
+    min_confidence: Share = 0.2
+    """Cells of less confidence are unknown: in rooms without texture they are wrong by half."""
     min_valid_share: Share = 0.25
     """Share of the cells that must be known for a frame to teach."""
 

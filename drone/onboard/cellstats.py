@@ -2,7 +2,9 @@
 
 A cell is known where most of its pixels agree: at least `min_share` of all its pixels lie close to
 the median of the answered ones. The median of the true disparities then lies there too, whatever
-the other pixels are: this is what keeps cells across the edge of a thing out of the labels.
+the other pixels are: this is what keeps cells across the edge of a thing out of the labels. Its
+confidence is the mean of its pixels' (an unanswered one has none), times the share of the answered
+ones that agree.
 """
 
 from __future__ import annotations
@@ -66,9 +68,10 @@ def cell_statistics(
     ordered -= median[:, :, None]
     np.abs(ordered, out=ordered)
     agreeing = np.count_nonzero(ordered <= tolerance[:, :, None], axis=2)
-    known = agreeing >= max(config.min_cell_share * pixels, 1)
     sureness = cv2.resize(confidence, (grid.cols, grid.rows), interpolation=cv2.INTER_AREA)
     sureness *= agreeing / np.maximum(count, 1)
+    known = agreeing >= max(config.min_cell_share * pixels, 1)
+    known &= sureness >= config.min_confidence
     spread = (high - low) * np.float32(1 / QUARTILES_OVER_DEVIATION)
     unknown = np.float32(np.nan)
     return CellStatistics(
