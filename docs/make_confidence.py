@@ -26,7 +26,7 @@ EVERYTHING = "pilot.labels.min_confidence=0"
 
 
 def main() -> None:
-    """Measure, print the bins, and draw."""
+    """Measure and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--seeds", default="0-3")
@@ -42,7 +42,6 @@ def main() -> None:
         bins = np.minimum((confidence * 10).astype(int), 9)
         counts = np.bincount(bins, minlength=10)
         means = np.bincount(bins, error, minlength=10) / np.maximum(counts, 1)
-        print(name, [round(float(m), 4) for m in means], counts.tolist())
         shown = counts > 0
         axes.plot((np.arange(10) + 0.5)[shown] / 10, 100 * means[shown], "o-", label=name)
     axes.set(xlabel="confidence of the cell", ylabel="mean error of its depth, %", yscale="log")
