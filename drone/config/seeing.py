@@ -83,6 +83,18 @@ class LabelConfig(Section):
     """Cells of less confidence are unknown: in rooms without texture they are wrong by half."""
     min_valid_share: Share = 0.25
     """Share of the cells that must be known for a frame to teach."""
+    remember_s: NotNegative = 0.25
+    """A label so long ago still supports cells that are unknown now; 0: each stands for itself."""
+    remember_turn_degps: Positive = 45.0
+    """In a faster turn nothing is remembered."""
+    remember_confidence: Share = 0.5
+    """So sure must a cell have been to be remembered."""
+    remember_decay: Share = 0.7
+    """What a remembered cell keeps of its confidence per frame."""
+    refuse_below_m: Positive = 2.0
+    """A cell nearer than this is refused, once, ..."""
+    refuse_ratio: Annotated[float, Field(gt=1)] = 1.6
+    """... where all around it was so many times as far a moment ago."""
 
 
 class MonoConfig(Section):

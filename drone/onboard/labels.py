@@ -36,6 +36,9 @@ class Why(IntEnum):
     OVER_EXPOSED = 3
     TOO_NEAR = 4
     EDGE = 5
+    CONTRADICTED = 6
+    REMEMBERED = 7
+    """Known, but from a moment ago."""
 
     @property
     def words(self) -> str:
@@ -50,6 +53,8 @@ _WORDS = {
     Why.OVER_EXPOSED: "over-exposed",
     Why.TOO_NEAR: "too near for the range",
     Why.EDGE: "more than one distance in a cell",
+    Why.CONTRADICTED: "much nearer than all around it a moment ago",
+    Why.REMEMBERED: "seen a moment ago",
 }
 
 

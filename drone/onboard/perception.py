@@ -4,8 +4,8 @@
          └─► mono network ─► estimate         (a model has been published)
 
 It holds engines (matcher, ONNX session) and nothing that decides: given the same frame, attitude
-and model version, it says the same. Only the check remembers the frames before: given the same
-frames from the first on, it says the same.
+and model version, it says the same. Only check and label remember the frames before: given the same
+frames from the first on, they say the same.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from drone.messages import (
     VehicleState,
 )
 from drone.onboard.checker import PairChecker
+from drone.onboard.fusion import TemporalFusion
 from drone.onboard.health import HealthState
 from drone.onboard.labels import Labeller
 from drone.onboard.mono import MonoAnswer, MonoNetwork, MonoSpec
@@ -90,6 +91,7 @@ class Perception:
         self._matcher = StereoMatcher(config.stereo, calibration)
         self._checker = PairChecker(config.health, calibration)
         self._labeller = Labeller(config.labels, self.meter, calibration.disparity_metres)
+        self._fusion = TemporalFusion(config.labels, self.meter, calibration)
         self._network: MonoNetwork | None = None
         self._caution = config.mono.caution
         self._perf_s = perf_s
@@ -128,7 +130,7 @@ class Perception:
         check = self._checker.check(frame, vehicle)
         self._note("check", started)
         started = self._now_s()
-        label = self.label(frame, check, down)
+        label = self._fusion.support(self.label(frame, check, down), vehicle, down)
         self._note("stereo", started)
         started = self._now_s()
         estimate = self._estimate(frame, check, health, down)
@@ -136,7 +138,7 @@ class Perception:
         return Percept(check, label, estimate)
 
     def label(self, frame: StereoFrame, check: FrameCheck, down: Vector3) -> DistanceLabel:
-        """Return stereo's label of a frame."""
+        """Return stereo's label of a frame by itself, without memory."""
         verdicts = (("left eye", check.left), ("right eye", check.right), ("eyes", check.pair))
         wrong = ", ".join(f"{name} {verdict}" for name, verdict in verdicts if verdict)
         if frame.left is None or frame.right is None or wrong:
