@@ -175,7 +175,7 @@ class DistanceLabel:
             None in old logs and where nothing could be matched, like all that follows.
         reasons: (rows, cols) float32, why a cell is unknown, numbers of `drone.onboard.labels.Why`:
             0 known, 1 the eyes disagree, 2 too little texture, 3 over-exposed, 4 too near for the
-            range, 5 more than one distance in the cell.
+            range, 5 more than one distance in the cell, 6 refused, 7 known from a moment ago.
         right_inverse_depth: as `inverse_depth`, for the right eye's image.
         right_confidence: as `confidence`, for the right eye's image.
     """
