@@ -32,7 +32,7 @@ class HealthConfig(Section):
     """Expected error of a matched corner's row, in the image as checked."""
     evidence: Positive = 15.0
     """Least gain in squared error, in units of the expected, by which a fault must explain rows."""
-    mismatch: Annotated[float, Field(gt=0, le=1)] = 0.4
+    mismatch: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Row errors, as a share of the worst possible, that are a fault even unexplained."""
     min_found_share: Share = 0.25
     """Least share of corners that must be found in the other eye."""

@@ -37,6 +37,8 @@ _REACH = 2
 """Blocks by which a thing may be displaced between the eyes."""
 _BASELINE_RATE = 0.3
 """Share of the newest frame in the remembered brightness of the blocks."""
+Details = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Fine detail of the left and the right image."""
 Verdicts = dict[str, str]
 """What shows in this frame: `left`, `right`, `pair` -> kind, or empty."""
 NOTHING: Verdicts = {LEFT: "", RIGHT: "", PAIR: ""}
@@ -132,8 +134,9 @@ class PairChecker:
     ) -> tuple[Figures, Verdicts]:
         """Return what both eyes say of each other."""
         left, right = imagechecks.reduced(left), imagechecks.reduced(right)
-        matches = pairchecks.find_matches(left, right)
-        eyes, figures = self._eyes(left, right, matches)
+        details = imagechecks.fine_detail(left), imagechecks.fine_detail(right)
+        matches = pairchecks.find_matches(left, right, details[0] > self._config.min_detail)
+        eyes, figures = self._eyes((left, right), details, matches)
         motion = self._mean_motion(vehicle)
         if any(eyes.values()):
             return figures, eyes
@@ -153,15 +156,16 @@ class PairChecker:
             return now
         return Motion((before.turning + now.turning) / 2, (before.moving + now.moving) / 2)
 
-    def _eyes(self, left: Image, right: Image, matches: Matches) -> tuple[Verdicts, Figures]:
+    def _eyes(
+        self, images: tuple[Image, Image], details: Details, matches: Matches
+    ) -> tuple[Verdicts, Figures]:
         """Return which eye is over-exposed, covered or blurred beside the other."""
         enough = len(matches.left_px) >= self._config.min_matches
-        details = imagechecks.fine_detail(left), imagechecks.fine_detail(right)
-        levels = imagechecks.block_levels(left), imagechecks.block_levels(right)
+        levels = imagechecks.block_levels(images[0]), imagechecks.block_levels(images[1])
         ratio = self._detail_ratio(details, matches if enough else None)
         strange = _strange(levels, self._config)
         figures = Figures(math.exp(ratio), float(strange.mean()), matches=len(matches.left_px))
-        verdicts = {**NOTHING, **self._exposed(left, right)}
+        verdicts = {**NOTHING, **self._exposed(*images)}
         if any(verdicts.values()):
             return verdicts, figures
         if figures.strange_share > self._config.cover_share:
@@ -186,9 +190,7 @@ class PairChecker:
             for eye, share in shares.items()
         }
 
-    def _detail_ratio(
-        self, details: tuple[NDArray[np.float32], NDArray[np.float32]], matches: Matches | None
-    ) -> float:
+    def _detail_ratio(self, details: Details, matches: Matches | None) -> float:
         """Return the log of the right eye's detail over the left's, at the same places."""
         floor = self._config.min_detail
         if matches is None:
@@ -202,7 +204,7 @@ class PairChecker:
         self,
         strange: NDArray[np.bool_],
         levels: tuple[NDArray[np.float32], NDArray[np.float32]],
-        details: tuple[NDArray[np.float32], NDArray[np.float32]],
+        details: Details,
     ) -> str:
         """Return the eye whose strange blocks changed more of late, and hold less detail."""
         changed, detail = [], []

@@ -138,16 +138,23 @@ class RowErrors:
     weights: Vector
 
 
-def find_matches(left: Image, right: Image) -> Matches:
+def find_matches(left: Image, right: Image, seen: NDArray[np.bool_] | None = None) -> Matches:
     """Find corners of the left image in the right one, by Lucas and Kanade's pyramids.
 
-    Where few are found near their place, they are sought once more around where the columns of the
-    whole image fit best: a late eye of a fast turning vehicle looks elsewhere.
+    Args:
+        left: (H, W) uint8.
+        right: (H, W) uint8.
+        seen: (H, W), where the left image shows more than noise; None is everywhere.
     """
     corners = cv2.goodFeaturesToTrack(left, _CORNERS, 0.01, _APART_PX, blockSize=5)
-    if corners is None:
+    if corners is not None and seen is not None:
+        x, y = corners.reshape(-1, 2).astype(np.int64).T
+        corners = corners[seen[y, x]]
+    if corners is None or not len(corners):
         nothing = np.zeros((0, 2), np.float32)
         return Matches(nothing, nothing, 0)
+    # Where few are found near their place they are sought once more around where the columns of the
+    # whole image fit best: a late eye of a fast turning vehicle looks elsewhere.
     near = _track(left, right, corners, 0.0)
     if near.found_share > _FEW or near.sought < _ENOUGH:
         return near
