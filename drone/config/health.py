@@ -30,7 +30,7 @@ class HealthConfig(Section):
     """Share of such blocks from which an eye is covered."""
     row_error_px: Positive = 0.15
     """Expected error of a matched corner's row, in the image as checked."""
-    evidence: Positive = 15.0
+    evidence: Positive = 18.0
     """Least gain in squared error, in units of the expected, by which a fault must explain rows."""
     mismatch: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Row errors, as a share of the worst possible, that are a fault even unexplained."""
@@ -44,5 +44,7 @@ class HealthConfig(Section):
     """Least turn of one eye against the other that counts as lost calibration."""
     crossed_share: Annotated[float, Field(gt=0.5, le=1)] = 0.75
     """Share of matched corners behind infinity from which the eyes are swapped."""
-    min_matches: Count = 8
+    full_matches: Count = 30
+    """With fewer matched corners the evidence must be stronger, by the square of what is missing."""
+    min_matches: Count = 14
     """Fewer matched corners say nothing about the pair."""

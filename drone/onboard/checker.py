@@ -224,7 +224,7 @@ class PairChecker:
         c = self._config
         moves = motion is not None and motion.fast
         if len(matches.left_px) < c.min_matches:
-            lost = matches.found_share < c.min_found_share and matches.sought >= 2 * c.min_matches
+            lost = matches.found_share < c.min_found_share and matches.sought >= c.full_matches
             kind = (OUT_OF_SYNC if moves else DISAGREE) if lost else ""
             return {**NOTHING, PAIR: kind}, math.nan, math.nan
         kind, found = self._explained(error)
@@ -253,6 +253,8 @@ class PairChecker:
     def _best(self, rows: RowErrors, error: float) -> tuple[str, Finding]:
         c = self._config
         found = pairchecks.findings(rows, error)
+        few = max(1.0, c.full_matches / len(self._rows[0].errors))
+        evidence = c.evidence * few * few
         candidates = (
             (found.skew, OUT_OF_SYNC, c.min_skew_s, 0.0),
             (found.tear, TORN, c.min_skew_s, c.evidence),
@@ -261,7 +263,7 @@ class PairChecker:
         plausible = [
             (finding.gain - handicap, kind, finding)
             for finding, kind, least, handicap in candidates
-            if abs(finding.size) > least and finding.gain > c.evidence
+            if abs(finding.size) > least and finding.gain > evidence
         ]
         if not plausible:
             return "", Finding(0.0, 0.0)
