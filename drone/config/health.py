@@ -45,6 +45,6 @@ class HealthConfig(Section):
     crossed_share: Annotated[float, Field(gt=0.5, le=1)] = 0.75
     """Share of matched corners behind infinity from which the eyes are swapped."""
     full_matches: Count = 30
-    """With fewer matched corners the evidence must be stronger, by the square of what is missing."""
+    """With fewer matched corners the evidence must be stronger, by the square of what lacks."""
     min_matches: Count = 14
     """Fewer matched corners say nothing about the pair."""
