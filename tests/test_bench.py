@@ -46,11 +46,11 @@ def test_the_simulators_suite_answers_with_every_figure(
     assert main(["bench", "sim", "--rounds", "10", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     names = {"stereo_128x96", "stereo_64x48", "vector_speedup_2", "real_time_factor"}
-    assert record["figures"].keys() == names
-    for figure in record["figures"].values():
+    assert names < record.keys()
+    for figure in map(record.get, names):
         assert figure.keys() == {"value", "reference", "ratio", "n"}
         assert figure["ratio"] == pytest.approx(figure["value"] / figure["reference"], rel=1e-2)
-    assert record["figures"]["stereo_128x96"]["ratio"] < 1.1, "no step is faster than its renders"
+    assert record["stereo_128x96"]["ratio"] < 1.1, "no step is faster than its renders"
 
 
 @pytest.mark.sim

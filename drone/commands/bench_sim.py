@@ -46,7 +46,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
     with many_progress(PARTS, args.json, "measurements") as done:
         figures = bench_sim(args.rounds, done)
-    return {"figures": {name: f.to_dict() for name, f in figures.items()}, "unit": "1/s"}
+    return {name: f.to_dict() for name, f in figures.items()} | {"unit": "1/s"}
 
 
 def show(record: Mapping[str, Any]) -> None:
@@ -54,8 +54,8 @@ def show(record: Mapping[str, Any]) -> None:
     table = Table()
     for column in ("what", "value", "reference", "ratio", "goal", "the reference is"):
         table.add_column(column, justify="left" if "w" in column or "is" in column else "right")
-    for name, figure in record["figures"].items():
-        what, reference, goal = WHAT[name]
+    for name, (what, reference, goal) in WHAT.items():
+        figure = record[name]
         value, bare = (f"{figure[key]:.1f}" for key in ("value", "reference"))
         aim = "" if goal is None else f"≥ {goal:g}"
         table.add_row(what, value, bare, f"{figure['ratio']:.2f}", aim, reference)
