@@ -295,7 +295,11 @@ def test_eyes_out_of_sync_withhold_the_right_picture(rig: Rig) -> None:
         assert sample.frame.right is None
         assert sample.health == ()
     assert rig.camera.statistics.skew.max_s >= 0.040
-    rig.give([900 * MS], [901 * MS])
+    received = rig.camera._streams[1].received
+    rig.right.give(901 * MS)  # first, or the left one would go on alone once more
+    while rig.camera._streams[1].received == received:
+        rig.camera.wait(0.01)
+    rig.left.give(900 * MS)
     sample = until(rig.camera, both)
     assert sample.frame.stamp_ns == 900 * MS
     assert kinds(sample.health) == [(Eye.PAIR, "out of sync", False)]
