@@ -285,9 +285,17 @@ class Corridor:
 
 
 class _Seen(NamedTuple):
-    """A grid as points: the cells' rays in the level frame, which are known, and their depth, m."""
+    """A grid as points.
+
+    Attributes:
+        rays: (3, cells), the cells' rays in the level frame.
+        aside: (2, cells), how far they lead aside and up or down.
+        known: (cells,).
+        depth: (cells,), m, 0 where unknown.
+    """
 
     rays: Matrix
+    aside: Matrix
     known: NDArray[np.bool_]
     depth: Matrix
 
@@ -340,20 +348,22 @@ class DistanceMeter:
         return self._obstacle_m(self._seen(inverse_depth, down))
 
     def _seen(self, inverse_depth: FloatGrid, down: Vector3) -> _Seen:
-        return _Seen(self._level_rays(down), *_known_depth(inverse_depth))
+        rays = np.ascontiguousarray(self._level_rays(down).T)
+        return _Seen(rays, np.abs(rays[:2]), *_known_depth(inverse_depth))
 
     def _obstacle_m(self, seen: _Seen) -> float:
         c = self.corridor
-        rays, known, depth = seen
-        ahead = rays[:, 2] > 1e-3
-        at_reference = c.reference_m / np.where(ahead, rays[:, 2], 1.0)
-        looks_in = ahead & self._inside(rays * at_reference[:, None])
+        rays, aside, known, depth = seen
+        ahead = rays[2] > 1e-3
+        at_reference = c.reference_m / np.where(ahead, rays[2], 1.0)
+        looks_in = ahead & self._inside(aside * at_reference)
         n_looks, n_known = np.count_nonzero(looks_in), np.count_nonzero(looks_in & known)
         if n_looks == 0 or n_known < c.min_valid_share * n_looks:
             return math.nan
-        points = rays * depth[:, None]
-        inside = self._inside(points) | self._straight_ahead(rays)
-        near_first = np.sort(points[known & ahead & inside, 2])
+        inside = self._inside(aside * depth) | self._straight_ahead(seen)
+        ahead &= known
+        ahead &= inside
+        near_first = np.sort((rays[2] * depth)[ahead])
         rank = max(1, math.ceil(c.percentile / 100 * n_known))
         return float(min(near_first[rank - 1], c.far_m)) if len(near_first) >= rank else c.far_m
 
@@ -377,23 +387,26 @@ class DistanceMeter:
 
     def _sectors_m(self, seen: _Seen) -> tuple[float, ...]:
         c = self.corridor
-        rays, known, depth = seen
-        horizontal = np.hypot(rays[:, 0], rays[:, 2])
-        looks_in = np.abs(rays[:, 1]) * c.reference_m <= c.half_height_m * horizontal
-        inside = known & (np.abs(rays[:, 1] * depth) <= c.half_height_m)
-        mine, padding = self._sector_cells
+        rays, aside, known, depth = seen
+        horizontal = np.hypot(rays[0], rays[2])
+        looks_in = aside[1] * c.reference_m <= c.half_height_m * horizontal
+        inside = known & (aside[1] * depth <= c.half_height_m)
+        mine, padding, members = self._sector_cells
         near_first = np.sort(np.where(inside, horizontal * depth, np.inf)[mine] + padding, axis=1)
-        there = padding == 0
-        n_looks = np.count_nonzero(looks_in[mine] & there, axis=1)
-        n_known = np.count_nonzero((known & looks_in)[mine] & there, axis=1)
-        rank = np.maximum(1, np.ceil(c.percentile / 100 * n_known).astype(np.int64))
+        n_looks, n_known = np.stack((looks_in, looks_in & known)).astype(np.float32) @ members
+        rank = np.maximum(1, np.ceil(c.percentile / 100 * n_known)).astype(np.int64)
         ranges = np.minimum(near_first[np.arange(c.sectors), rank - 1], c.far_m)
-        unknown = (n_looks == 0) | (n_known < c.min_valid_share * n_looks)
-        return tuple(np.where(unknown, np.nan, ranges).tolist())
+        ranges[(n_looks == 0) | (n_known < c.min_valid_share * n_looks)] = np.nan
+        return tuple(ranges.tolist())
 
     @cached_property
-    def _sector_cells(self) -> tuple[NDArray[np.int64], Matrix]:
-        """Return each sector's cells, (sectors, most cells), and infinity where there is none."""
+    def _sector_cells(self) -> tuple[NDArray[np.int64], Matrix, NDArray[np.float32]]:
+        """Return each sector's cells.
+
+        Returns:
+            Their numbers, (sectors, most cells); infinity where there is none, likewise; and 1
+            where a cell is a sector's, (cells, sectors).
+        """
         c = self.corridor
         column = np.tile(np.arange(self.grid.cols), self.grid.rows)
         members = [
@@ -404,22 +417,25 @@ class DistanceMeter:
         for sector, cell in enumerate(members):
             cells_of[sector, : len(cell)] = cell
             padding[sector, : len(cell)] = 0.0
-        return cells_of, padding
+        return (
+            cells_of,
+            padding,
+            np.eye(c.sectors, dtype=np.float32)[column * c.sectors // self.grid.cols],
+        )
 
-    def _straight_ahead(self, rays: Matrix) -> NDArray[np.bool_]:
+    def _straight_ahead(self, seen: _Seen) -> NDArray[np.bool_]:
         """Return which cells the forward axis passes through: in the corridor at any distance."""
         half_width = self.camera.width / self.grid.cols / self.camera.fx / 2
         half_height = self.camera.height / self.grid.rows / self.camera.fy / 2
-        limits = np.array([half_width, half_height]) * (1 + 1e-6)
-        aside = np.abs(rays[:, :2]) <= limits * rays[:, 2:]
-        within: NDArray[np.bool_] = aside[:, 0] & aside[:, 1]
+        limits = np.array([[half_width], [half_height]]) * (1 + 1e-6)
+        aside = seen.aside <= limits * seen.rays[2]
+        within: NDArray[np.bool_] = aside[0] & aside[1]
         return within
 
-    def _inside(self, points: Matrix) -> NDArray[np.bool_]:
+    def _inside(self, aside_m: Matrix) -> NDArray[np.bool_]:
+        """Return which points, (2, cells) aside and up or down, lie inside the cross-section."""
         c = self.corridor
-        within: NDArray[np.bool_] = (np.abs(points[:, 0]) <= c.half_width_m) & (
-            np.abs(points[:, 1]) <= c.half_height_m
-        )
+        within: NDArray[np.bool_] = (aside_m[0] <= c.half_width_m) & (aside_m[1] <= c.half_height_m)
         return within
 
 

@@ -19,7 +19,7 @@ from drone.bench import compare
 from drone.config import CameraConfig, PilotConfig
 from drone.geometry import DistanceMeter, GridSpec, Intrinsics, StereoCalibration, cells
 from drone.messages import DistanceLabel, StereoFrame
-from drone.onboard.labels import Labeller
+from drone.onboard.labels import Labeller, row_step
 from drone.onboard.stereo import DisparityMap, StereoMatcher, bare_matcher
 from drone.stereopairs import KnownPair
 
@@ -83,7 +83,8 @@ def _latency(
     camera = CameraConfig()
     intrinsics = Intrinsics.from_hfov(*size, math.radians(camera.hfov_deg))
     calibration = StereoCalibration(intrinsics, camera.baseline_m)
-    matcher = StereoMatcher(pilot.stereo, calibration)
+    step = row_step(size[1], pilot.grid_spec)
+    matcher = StereoMatcher(pilot.stereo, calibration, row_step=step)
     labeller = _labeller(intrinsics, pilot, calibration.disparity_metres)
     frame = StereoFrame(0, 0, True, left, right)
     bare = bare_matcher(pilot.stereo, matcher.range, left.shape)

@@ -60,8 +60,9 @@ class StereoConfig(Section):
     nothing is known."""
     check_px: Annotated[int, Field(ge=3, le=31)] = 7
     """Window in which the neighbours of a match are asked whether they agree."""
-    max_step_px: Positive = 3.0
-    """Largest difference of disparity within `check_px`; at the edges of things, matches stray."""
+    max_step_px: Positive = 1.5
+    """Largest difference of disparity between pixels next to each other, and by how much anything
+    within `check_px` may be nearer; on the far side of the edges of things, matches stray."""
     max_residual: Positive = 8.0
     """Largest mean difference over `check_px`, grey levels, between the left image and what the
     right one shows at the match."""

@@ -23,6 +23,7 @@ from drone.messages import DistanceLabel, FloatGrid, StereoFrame, Vector3
 from drone.onboard.cellstats import cell_statistics
 from drone.onboard.stereo import DisparityMap, Mask
 
+Both = tuple[NDArray[np.float32], NDArray[np.float32]]
 CELL_ROWS = 4
 """Least number of image rows that speak for a cell."""
 
@@ -126,6 +127,15 @@ class Labeller:
         )
 
 
+def row_step(height_px: int, grid: GridSpec) -> int:
+    """Return of how many image rows one is enough: 2 where cells are high enough.
+
+    Rows next to each other share their matching windows and say almost the same.
+    """
+    rows = height_px // grid.rows
+    return 2 if rows >= 2 * CELL_ROWS and rows % 2 == 0 else 1
+
+
 def seen_by_the_right_eye(
     disparity_px: NDArray[np.float32], confidence: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -139,45 +149,50 @@ def seen_by_the_right_eye(
         disparity_px: (H, W) float32, px of the left image, NaN where unknown, at most its column.
         confidence: (H, W) float32.
     """
-    moved_px = np.full_like(disparity_px, np.nan)
-    moved_confidence = np.zeros_like(confidence)
-    at = np.flatnonzero(np.isfinite(disparity_px))
-    disparity = disparity_px.reshape(-1)[at]
-    to = at - np.rint(disparity).astype(np.int32)
-    moved_px.reshape(-1)[to] = disparity
-    moved_confidence.reshape(-1)[to] = confidence.reshape(-1)[at]
-    return moved_px, moved_confidence
+    moved = np.full_like(disparity_px, np.nan), np.zeros_like(confidence)
+    _move((disparity_px, confidence), moved)
+    return moved
 
 
-def _both_eyes(
-    matched: DisparityMap, grid: GridSpec
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _move(seen: Both, moved: Both) -> None:
+    """Write what the right eye sees into `moved`, which is contiguous, and all unknown."""
+    at = np.flatnonzero(np.isfinite(seen[0]))
+    disparity_px = seen[0].take(at)
+    to = at - np.rint(disparity_px).astype(np.intp)
+    moved[0].reshape(-1)[to] = disparity_px
+    moved[1].reshape(-1)[to] = seen[1].take(at)
+
+
+def _both_eyes(matched: DisparityMap, grid: GridSpec) -> Both:
     """Return disparity and confidence of the left eye above those of the right.
 
     Of each cell as many rows as make at least `CELL_ROWS` stand for all: rows next to each other
     share their matching windows and say almost the same.
     """
     rows = matched.disparity_px.shape[0] // grid.rows
-    step = next(n for n in range(max(1, rows // CELL_ROWS), 0, -1) if rows % n == 0)
-    disparity = np.ascontiguousarray(matched.disparity_px[step // 2 :: step])
-    confidence = np.ascontiguousarray(matched.confidence[step // 2 :: step])
-    right = seen_by_the_right_eye(disparity, confidence)
-    return np.concatenate((disparity, right[0])), np.concatenate((confidence, right[1]))
+    step = next((n for n in range(rows // CELL_ROWS, 1, -1) if rows % n == 0), 1)
+    seen = matched.disparity_px[step // 2 :: step], matched.confidence[step // 2 :: step]
+    height, width = seen[0].shape
+    disparity_px = np.full((2, height, width), np.nan, np.float32)
+    confidence = np.zeros((2, height, width), np.float32)
+    disparity_px[0], confidence[0] = seen
+    left, right = ((disparity_px[eye], confidence[eye]) for eye in (0, 1))
+    _move(left, right)
+    return disparity_px.reshape(2 * height, width), confidence.reshape(2 * height, width)
 
 
 def _lambda_px(disparity_px: NDArray[np.float32]) -> float:
     """Return the paper's lambda, the mean known disparity, px; NaN where nothing is known."""
-    known = np.isfinite(disparity_px)
-    mean_px = cv2.mean(disparity_px, known.view(np.uint8))[0]
-    return mean_px if known.any() else math.nan
+    mean_px = cv2.mean(disparity_px, np.isfinite(disparity_px).view(np.uint8))[0]
+    return mean_px or math.nan  # each known one is above 0
 
 
 def _reasons(
     matched: DisparityMap, known: Mask, answered: FloatGrid, config: LabelConfig
 ) -> FloatGrid:
     """Return why each cell is unknown, (rows, cols) float32, numbers of `Why`."""
-    reasons = np.full(known.shape, Why.DISAGREE, np.float32)
-    reasons[answered >= config.min_cell_share] = Why.EDGE
+    reasons = np.full(known.shape, float(Why.DISAGREE), np.float32)
+    reasons[answered >= config.min_cell_share] = float(Why.EDGE)
     causes = (
         (matched.plain, Why.PLAIN),
         (matched.over_exposed, Why.OVER_EXPOSED),
@@ -185,10 +200,10 @@ def _reasons(
     )
     size = known.shape[::-1]
     for mask, why in causes:
-        if mask is not None:
+        if mask is not None and mask.any():
             most = cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_AREA)
-            reasons[most > 0] = why  # the mean of 0 and 1, rounded
-    reasons[known] = Why.KNOWN
+            reasons[most > 0] = float(why)  # the mean of 0 and 1, rounded
+    reasons[known] = float(Why.KNOWN)
     return reasons
 
 

@@ -30,7 +30,7 @@ from drone.messages import (
 from drone.onboard.checker import PairChecker
 from drone.onboard.fusion import TemporalFusion
 from drone.onboard.health import HealthState
-from drone.onboard.labels import Labeller
+from drone.onboard.labels import Labeller, row_step
 from drone.onboard.mono import MonoAnswer, MonoNetwork, MonoSpec
 from drone.onboard.stereo import StereoMatcher
 
@@ -88,7 +88,9 @@ class Perception:
             config.mono.width_px, config.mono.height_px, config.grid_spec, calibration.hash
         )
         self.times = StageTimes()
-        self._matcher = StereoMatcher(config.stereo, calibration)
+        self._matcher = StereoMatcher(
+            config.stereo, calibration, row_step=row_step(camera.height, self.meter.grid)
+        )
         self._checker = PairChecker(config.health, calibration)
         self._labeller = Labeller(config.labels, self.meter, calibration.disparity_metres)
         self._fusion = TemporalFusion(config.labels, self.meter, calibration)

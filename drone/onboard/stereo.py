@@ -3,9 +3,9 @@
     left, right ─► pre-blur ─► pad ─► OpenCV's matcher ─► checks ─► DisparityMap
 
 The matcher is OpenCV's; the work here is knowing what it does not know. Unknown is NaN: no match, a
-weak left-right agreement, too little texture, over-exposed, neighbours that disagree (the edges of
-things, where matches stray), a right image that shows something else there, or a disparity that
-reaches beyond the image's left edge (a near match invented in the padding).
+weak left-right agreement, too little texture, over-exposed, neighbours that disagree (the far side
+of the edges of things, where matches stray), a right image that shows something else there, or a
+disparity that reaches beyond the image's left edge (a near match invented in the padding).
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ from drone.messages import Image
 
 FULL_CONFIDENCE_TEXTURE = 4.0
 """Local standard deviation, in multiples of the least one, from which confidence is full."""
+BLUR_REACH = 2.5
+"""Of the blur, in standard deviations: 1 % of the weight lies beyond."""
+BESIDE_PX = 3
+"""Window of a match and those next to it."""
 SUB_PX = 16
 """OpenCV's matchers count disparity in sixteenths of a pixel."""
 SPECKLE_AREA_PX = 128 * 96
@@ -33,8 +37,6 @@ UNLOCKING_PX = (
 )
 """What to add to a disparity by its sixteenths. OpenCV's parabola pulls toward whole pixels and a
 little up; measured in simulation, seeds 20-41, as the mean of truth minus match."""
-NOWHERE = np.iinfo(np.int16).max
-"""Stands for an unknown disparity where the least of a window is sought."""
 MODES = {
     "semi_global": cv2.STEREO_SGBM_MODE_SGBM,
     "eight_path": cv2.STEREO_SGBM_MODE_HH,
@@ -42,11 +44,12 @@ MODES = {
 }
 
 Mask = NDArray[np.bool_]
+FixedPoint = NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DisparityMap:
-    """What matching found in one pair.
+    """What matching found in one pair, in all rows of the image or in some; H counts those.
 
     Attributes:
         disparity_px: (H, W) float32, px, NaN where unknown, > 0 where known.
@@ -102,7 +105,11 @@ class StereoMatcher:
     """Matches rectified pairs of one calibration."""
 
     def __init__(
-        self, config: StereoConfig, calibration: StereoCalibration, doffs_px: float = 0.0
+        self,
+        config: StereoConfig,
+        calibration: StereoCalibration,
+        doffs_px: float = 0.0,
+        row_step: int = 1,
     ) -> None:
         """Prepare the matcher.
 
@@ -110,14 +117,24 @@ class StereoMatcher:
             config: matcher, range and checks.
             calibration: of the rectified pair.
             doffs_px: see `DisparityRange.of`.
+            row_step: all rows are matched; of so many the middle one is checked and answered for.
+                The windows of the checks cover as much of the image with fewer rows.
         """
         self._config = config
         self._size = (calibration.left.height, calibration.left.width)
         self.range = DisparityRange.of(config, calibration, doffs_px)
         self._matcher = bare_matcher(config, self.range, self._size)
+        self._check = config.check_px, math.ceil(config.check_px / row_step)
+        self._texture = config.texture_px, math.ceil(config.texture_px / row_step)
+        self._over_exposed = math.ceil(config.over_exposed)  # a whole number compares faster
+        self._blur = (2 * math.ceil(BLUR_REACH * config.pre_blur_px) + 1,) * 2
+        self._window = np.ones(self._check[::-1], np.uint8)
+        self._beside = np.ones((math.ceil(BESIDE_PX / row_step), BESIDE_PX), np.uint8)
+        self._rows = slice(row_step // 2, None, row_step)
         self._disparity_px = _table(self.range)
         column, row = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in self._size[::-1]))
-        self._column, self._row = column, row
+        self._column, self._row = column[self._rows], row[self._rows]
+        self._limit = _limits(self.range, self._disparity_px, column[:1])
 
     @property
     def disparities(self) -> int:
@@ -142,83 +159,101 @@ class StereoMatcher:
                     f"got shape {image.shape} {image.dtype}"
                 )
         eyes = self._blurred(left), self._blurred(right)
-        fixed_point = self._fixed_point(*eyes)
-        return self._checked(left, eyes, fixed_point)
+        return self._checked(eyes, self._fixed_point(*eyes))
 
     def _blurred(self, image: Image) -> Image:
         sigma = self._config.pre_blur_px
-        return cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0 else image
+        return cv2.GaussianBlur(image, self._blur, sigma) if sigma > 0 else image
 
-    def _fixed_point(self, left: Image, right: Image) -> NDArray[np.int16]:
-        """Match with the left edge padded by the whole range, which the matcher would lose."""
+    def _fixed_point(self, left: Image, right: Image) -> FixedPoint:
+        """Match with the left edge padded by the whole range, which the matcher would lose.
+
+        Returns:
+            (H, W) int16, sixteenths of a px from the range's least on, below 0 where unanswered.
+        """
         pad = self.range.least_px + self.range.count
         padded = [
             cv2.copyMakeBorder(image, 0, 0, pad, 0, cv2.BORDER_REPLICATE) for image in (left, right)
         ]
-        return np.ascontiguousarray(self._matcher.compute(*padded)[:, pad:])
+        inner = self._matcher.compute(*padded)[:, pad:]
+        found: FixedPoint = np.subtract(
+            inner[self._rows], np.int16(SUB_PX * self.range.least_px), order="C"
+        )
+        return found
 
-    def _checked(
-        self, left: Image, eyes: tuple[Image, Image], fixed_point: NDArray[np.int16]
-    ) -> DisparityMap:
+    def _checked(self, eyes: tuple[Image, Image], found: FixedPoint) -> DisparityMap:
         """Return what stands up to the checks, with how sure it is."""
         c = self._config
-        answered = fixed_point >= SUB_PX * self.range.least_px
-        disparity = self._disparity_px[fixed_point]
-        texture = _local_deviation(eyes[0], c.texture_px)
+        left = eyes[0][self._rows]
+        disparity_px = self._disparity_px.take(found, mode="wrap")
+        sureness = self._agreement(found)
+        cv2.min(sureness, self._likeness(left, eyes[1], disparity_px), dst=sureness)
+        texture = _local_deviation(left, self._texture)
         plain = texture < c.min_texture
-        over_exposed = eyes[0] >= c.over_exposed
-        too_near = fixed_point >= SUB_PX * (self.range.least_px + self.range.count - 1)
-        sureness = self._agreement(answered, fixed_point)
-        cv2.min(sureness, self._likeness(eyes, disparity), dst=sureness)
-        known = answered & (sureness > 0) & (disparity <= self._column)
-        known &= ~(plain | over_exposed | too_near)
-        full = max(c.min_texture, 1e-6) * FULL_CONFIDENCE_TEXTURE
-        confidence = np.minimum(texture * np.float32(1 / full), sureness)
-        confidence[~known] = 0
-        disparity[~known] = np.nan
+        over_exposed = left >= self._over_exposed
+        too_near = found >= SUB_PX * (self.range.count - 1)
+        known = found.view(np.uint16) < self._limit  # unanswered ones are the largest
+        known &= sureness > 0
+        known &= ~(plain | over_exposed)
+        texture *= np.float32(1 / (max(c.min_texture, 1e-6) * FULL_CONFIDENCE_TEXTURE))
+        confidence = cv2.min(texture, sureness, dst=sureness)
+        confidence *= known
+        disparity_px[~known] = np.nan
         share = np.count_nonzero(known) / known.size
-        return DisparityMap(disparity, confidence, share, plain, over_exposed, too_near)
+        return DisparityMap(disparity_px, confidence, share, plain, over_exposed, too_near)
 
-    def _agreement(self, answered: Mask, fixed_point: NDArray[np.int16]) -> NDArray[np.float32]:
-        """Return how well the neighbours of each match agree, (H, W) float32, 1 fully, <= 0 not."""
-        c = self._config
-        size = (c.check_px, c.check_px)
-        window = np.ones(size, np.uint8)
-        lowest = cv2.erode(np.where(answered, fixed_point, NOWHERE), window)
-        step = (cv2.dilate(fixed_point, window) - lowest).astype(np.float32)
-        neighbours = cv2.boxFilter(answered.view(np.uint8), cv2.CV_32F, size, normalize=False)
-        smooth = 1 - step * np.float32(1 / (SUB_PX * c.max_step_px))
-        least = np.float32(c.min_neighbours * c.check_px**2)
-        dense = (neighbours - least) * np.float32(1 / max(c.check_px**2 - float(least), 1e-6))
-        agreement: NDArray[np.float32] = np.minimum(smooth, dense)
-        return agreement
+    def _agreement(self, found: FixedPoint) -> NDArray[np.float32]:
+        """Return how well the neighbours of each match agree, (H, W) float32, 1 fully, <= 0 not.
+
+        Next to it nothing may be at another distance; farther off nothing may be nearer: matches
+        stray on the far side of a step, where one eye sees what the other does not.
+        """
+        c, of = self._config, self._window.size
+        answered = (found >= 0).view(np.uint8)
+        dense = cv2.boxFilter(answered, cv2.CV_32F, self._check, normalize=False)
+        dense -= np.float32(c.min_neighbours * of)
+        dense *= np.float32(1 / max((1 - c.min_neighbours) * of, 1e-6))
+        nearest = cv2.dilate(found, self._window)
+        farthest_beside = cv2.erode(found.view(np.uint16), self._beside).view(np.int16)
+        beside = cv2.subtract(cv2.dilate(found, self._beside), farthest_beside)
+        step = cv2.max(beside, cv2.subtract(nearest, found))
+        smooth = np.multiply(step, np.float32(-1 / (SUB_PX * c.max_step_px)))
+        smooth += np.float32(1)
+        return np.asarray(cv2.min(smooth, dense, dst=dense), np.float32)
 
     def _likeness(
-        self, eyes: tuple[Image, Image], disparity: NDArray[np.float32]
+        self, left: Image, right: Image, disparity_px: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Return how alike both images are at the match, (H, W) float32, 1 equal, <= 0 not."""
-        left, right = eyes
-        c = self._config
-        there = cv2.remap(
-            right, self._column - disparity, self._row, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
-        )
-        size = (c.check_px, c.check_px)
-        residual = cv2.boxFilter(cv2.absdiff(left, there), cv2.CV_32F, size, normalize=False)
-        likeness: NDArray[np.float32] = 1 - residual * np.float32(
-            1 / (c.max_residual * c.check_px**2)
-        )
-        return likeness
+        column = self._column - disparity_px
+        there = cv2.remap(right, column, self._row, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+        likeness = cv2.boxFilter(cv2.absdiff(left, there), cv2.CV_32F, self._check)
+        likeness *= np.float32(-1 / self._config.max_residual)
+        likeness += np.float32(1)
+        return np.asarray(likeness, np.float32)
 
 
 def _table(disparities: DisparityRange) -> NDArray[np.float32]:
-    """Return the disparity, px, of each fixed-point one; unknown ones, below 0, index from the end.
+    """Return the disparity, px, of each sixteenth from the range's least on.
 
     A match at disparity 0 is known to be far, at least beyond a sixteenth of a pixel.
     """
-    steps = np.arange(SUB_PX * (disparities.least_px + disparities.count + 2))
-    px = steps / SUB_PX + np.array(UNLOCKING_PX)[steps % SUB_PX]
+    steps = np.arange(SUB_PX * (disparities.count + 2))
+    px = disparities.least_px + steps / SUB_PX + np.array(UNLOCKING_PX)[steps % SUB_PX]
     table: NDArray[np.float32] = np.maximum(px, 1 / SUB_PX).astype(np.float32)
     return table
+
+
+def _limits(
+    disparities: DisparityRange, table_px: NDArray[np.float32], column: NDArray[np.float32]
+) -> NDArray[np.uint16]:
+    """Return for each column, (1, W), the first match, in sixteenths from the least, that is void.
+
+    It reaches beyond the image's left edge, or the end of the range, where anything nearer ends.
+    """
+    inside = np.searchsorted(table_px, column, side="right")
+    limits = np.minimum(inside, SUB_PX * (disparities.count - 1))
+    return limits.astype(np.uint16)
 
 
 def bare_matcher(
@@ -250,10 +285,11 @@ def bare_matcher(
     )
 
 
-def _local_deviation(image: Image, window_px: int) -> NDArray[np.float32]:
+def _local_deviation(image: Image, size: tuple[int, int]) -> NDArray[np.float32]:
     """Return the standard deviation over the window around each pixel, (H, W) float32."""
-    size = (window_px, window_px)
-    mean = cv2.blur(image.astype(np.float32), size)
-    mean_of_squares = cv2.sqrBoxFilter(image, cv2.CV_32F, size)
-    deviation: NDArray[np.float32] = np.sqrt(np.maximum(mean_of_squares - mean * mean, 0))
+    mean = cv2.boxFilter(image, cv2.CV_32F, size)
+    variance = cv2.sqrBoxFilter(image, cv2.CV_32F, size)
+    mean *= mean
+    variance -= mean
+    deviation: NDArray[np.float32] = np.sqrt(np.maximum(variance, 0, out=variance), out=variance)
     return deviation

@@ -168,3 +168,43 @@ def test_same_pair_same_answer():
     assert first.disparity_px.tobytes() == again.disparity_px.tobytes()
     assert first.confidence.tobytes() == again.confidence.tobytes()
     assert math.isfinite(first.answered_share)
+
+
+def bar_before_a_wall(max_step_px):
+    """Return the disparity of a bar at 12 px, columns 60-75, before a wall at 3 px."""
+    left, right = (image.copy() for image in pair(3.0))
+    bar = np.clip(np.rint(texture(seed=9)[:, :16]), 0, 255).astype(np.uint8)
+    left[:, 60:76] = bar
+    right[:, 48:64] = bar
+    found = match((left, right), check_px=7, block_px=3, max_step_px=max_step_px)
+    return found.disparity_px[8:-8]
+
+
+def test_the_near_side_of_a_step_stays_and_the_far_side_goes():
+    """A thing narrower than the window would else lose all that is seen of it."""
+    found = bar_before_a_wall(max_step_px=1.5)
+    on_the_bar = found[:, 62:74]
+    assert np.isfinite(on_the_bar).mean() > 0.9
+    assert np.nanmedian(on_the_bar) == pytest.approx(12.0, abs=0.26)
+    beside = np.concatenate((found[:, 58:60], found[:, 76:78]), axis=1)
+    assert np.isnan(beside).mean() > 0.9
+    assert np.isfinite(found[:, 85:-8]).mean() > 0.9
+
+
+def test_the_far_side_goes_only_because_of_the_step():
+    """Negative control: with steps allowed, the wall is known up to the bar."""
+    found = bar_before_a_wall(max_step_px=30.0)
+    assert np.isfinite(found[:, 78:80]).mean() > 0.5
+
+
+@pytest.mark.parametrize("disparity_px", [3.25, 12.75])
+def test_every_second_row_says_what_all_rows_say(disparity_px):
+    """The rows that are looked at are the odd ones; their windows have half the rows."""
+    images = pair(disparity_px)
+    every = StereoMatcher(CONFIG, CALIBRATION).match(*images).disparity_px[1::2]
+    second = StereoMatcher(CONFIG, CALIBRATION, row_step=2).match(*images)
+    assert second.disparity_px.shape == (HEIGHT // 2, WIDTH)
+    both = np.isfinite(every) & np.isfinite(second.disparity_px)
+    assert both.mean() > 0.95 * np.isfinite(every).mean()
+    assert (every[both] == second.disparity_px[both]).all()
+    assert second.plain.shape == second.too_near.shape == second.confidence.shape
