@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from drone.clock import ns_from_s
 from drone.config import PilotConfig
 from drone.errors import UserError
 from drone.geometry import DistanceMeter, StereoCalibration
@@ -35,6 +36,8 @@ from drone.onboard.mono import MonoAnswer, MonoNetwork, MonoSpec
 from drone.onboard.stereo import StereoMatcher
 
 HEALTHY = HealthState()
+STALE = "frame stale"
+"""Why the label of a frame older than `pilot.switching.stale_s` is not valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Perception:
         self._fusion = TemporalFusion(config.labels, self.meter, calibration)
         self._network: MonoNetwork | None = None
         self._caution = config.mono.caution
+        self._stale_ns = ns_from_s(config.switching.stale_s)
         self._perf_s = perf_s
 
     @property
@@ -116,6 +120,7 @@ class Perception:
         frame: StereoFrame | None,
         vehicle: VehicleState | None,
         health: HealthState = HEALTHY,
+        now_ns: int | None = None,
     ) -> Percept:
         """Return what stereo and mono say about a frame.
 
@@ -123,6 +128,7 @@ class Perception:
             frame: of this tick, or None.
             vehicle: the latest state, for the attitude; None flies level.
             health: of the eyes before this frame; mono looks through one that sees.
+            now_ns: of this tick; a frame much older than it has no valid label. None: just taken.
         """
         if frame is None or not frame.valid:
             return Percept()
@@ -132,7 +138,11 @@ class Perception:
         check = self._checker.check(frame, vehicle)
         self._note("check", started)
         started = self._now_s()
-        label = self._fusion.support(self.label(frame, check, down), vehicle, down)
+        if now_ns is not None and now_ns - frame.stamp_ns > self._stale_ns:
+            label = self._labeller.unknown(frame, STALE)
+        else:
+            label = self.label(frame, check, down)
+        label = self._fusion.support(label, vehicle, down)
         self._note("stereo", started)
         started = self._now_s()
         estimate = self._estimate(frame, check, health, down)

@@ -142,7 +142,8 @@ class Pilot:
         if tick.model is not None and tick.model.valid:
             with contextlib.suppress(UserError):
                 self.perception.load(tick.model)
-        return self.perception.perceive(tick.frame, tick.vehicle or state.vehicle, state.health)
+        vehicle = tick.vehicle or state.vehicle
+        return self.perception.perceive(tick.frame, vehicle, state.health, tick.stamp_ns)
 
 
 def decide(

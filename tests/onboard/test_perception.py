@@ -233,3 +233,31 @@ def test_stages_are_timed_only_with_a_clock():
     timed = Perception(CONFIG, CALIBRATION, lambda: float(next(clock)))
     timed.perceive(frame(GOOD, GOOD), None)
     assert timed.times.seconds == {"check": [1.0], "stereo": [1.0], "mono": [1.0]}
+
+
+@pytest.mark.parametrize("late_ms", [0, 349, 350])
+def test_a_frame_of_just_now_is_labelled_as_without_a_clock(late_ms):
+    seen = frame(GOOD, shifted(GOOD), stamp_ns=5)
+    eyes = perception(with_model=False)
+    label = eyes.perceive(seen, None, now_ns=5 + late_ms * 1_000_000).label
+    without = perception(with_model=False).perceive(seen, None).label
+    assert label.valid
+    assert label.inverse_depth.tobytes() == without.inverse_depth.tobytes()
+
+
+@pytest.mark.parametrize("late_ms", [351, 1000, 100_000])
+def test_a_stale_frame_has_no_valid_label_and_says_why(late_ms):
+    seen = frame(GOOD, shifted(GOOD), seq=4, stamp_ns=5)
+    percept = perception().perceive(seen, vehicle(), now_ns=5 + late_ms * 1_000_000)
+    assert (percept.label.valid, percept.label.reason) == (False, "frame stale")
+    assert np.isnan(percept.label.inverse_depth).all()
+    assert math.isnan(percept.label.obstacle_m)
+    check_percept(percept, seen)
+
+
+def test_the_pilot_tells_perception_what_time_it_is():
+    pilot = Pilot(CONFIG, perception(with_model=False))
+    for now_ns, reason in ((100_000_000, ""), (500_000_000, "frame stale")):
+        seen = frame(GOOD, shifted(GOOD), stamp_ns=100_000_000)
+        tick = Tick(0, now_ns, True, True, seen, vehicle(stamp_ns=now_ns))
+        assert pilot.perceive(PilotState(), tick).label.reason == reason
