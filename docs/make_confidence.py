@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from drone.commands.common import seed_range
 from drone.config import PilotConfig, load
 from drone.sim.labelflight import fly_labels
-from drone.stereobench import label_errors
+from drone.stereobench import error_by_confidence, label_errors
 from drone.stereopairs import open_pairs
 
 EVERYTHING = "pilot.labels.min_confidence=0"
@@ -39,11 +39,8 @@ def main() -> None:
     figure = Figure(figsize=(6.4, 3.6), dpi=110, layout="constrained")
     axes = figure.subplots()
     for name, (confidence, error) in curves.items():
-        bins = np.minimum((confidence * 10).astype(int), 9)
-        counts = np.bincount(bins, minlength=10)
-        means = np.bincount(bins, error, minlength=10) / np.maximum(counts, 1)
-        shown = counts > 0
-        axes.plot((np.arange(10) + 0.5)[shown] / 10, 100 * means[shown], "o-", label=name)
+        means = error_by_confidence(confidence, error)
+        axes.plot((np.arange(10) + 0.5) / 10, 100 * means, "o-", label=name)
     axes.set(xlabel="confidence of the cell", ylabel="mean error of its depth, %", yscale="log")
     axes.grid(alpha=0.3)
     axes.legend()

@@ -121,6 +121,22 @@ def label_errors(
     return _label_errors(pair, _matched(pair, pilot), pilot)
 
 
+def error_by_confidence(
+    confidence: NDArray[np.float32], error: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return the mean error in ten equal bins of confidence, (10,), NaN where a bin is empty.
+
+    Args:
+        confidence: (n,), 0-1.
+        error: (n,).
+    """
+    bins = np.minimum((confidence * 10).astype(int), 9)
+    counts = np.bincount(bins, minlength=10)
+    means: NDArray[np.float64] = np.bincount(bins, error, minlength=10) / np.maximum(counts, 1)
+    means[counts == 0] = np.nan
+    return means
+
+
 def _matched(pair: KnownPair, pilot: PilotConfig) -> DisparityMap:
     config = pilot.stereo.model_copy(update=_range(pair))
     matcher = StereoMatcher(config, _calibration(pair), pair.doffs_px)

@@ -11,7 +11,7 @@ import pytest
 
 from drone.cli import main
 from drone.config import PilotConfig
-from drone.stereobench import accuracy, latency
+from drone.stereobench import accuracy, error_by_confidence, label_errors, latency
 from drone.stereopairs import KnownPair, open_pairs
 
 PILOT = PilotConfig()
@@ -61,6 +61,25 @@ def test_nothing_seen_is_unknown_not_perfect() -> None:
         "label_abs_rel": None,
         "label_bad10_share": None,
     }
+
+
+def test_the_error_of_each_bin_of_confidence_by_hand() -> None:
+    confidence = np.array([0.05, 0.31, 0.39, 0.95, 1.0], np.float32)
+    means = error_by_confidence(confidence, np.array([4.0, 1.0, 3.0, 0.5, 0.1], np.float32))
+    assert means[[0, 3, 9]] == pytest.approx([4.0, 2.0, 0.3])
+    assert np.isnan(np.delete(means, [0, 3, 9])).all()
+
+
+def test_nothing_measured_has_no_error_of_any_confidence() -> None:
+    nothing = np.zeros(0, np.float32)
+    assert np.isnan(error_by_confidence(nothing, nothing)).all()
+
+
+def test_cells_of_a_wall_are_sure_and_right() -> None:
+    confidence, error = label_errors(pair(), PILOT)
+    assert len(confidence) == len(error) > 100
+    assert confidence.min() >= PILOT.labels.min_confidence
+    assert error.max() < 0.1
 
 
 def test_latency_is_of_both_sizes() -> None:

@@ -208,3 +208,29 @@ def test_every_second_row_says_what_all_rows_say(disparity_px):
     assert both.mean() > 0.95 * np.isfinite(every).mean()
     assert (every[both] == second.disparity_px[both]).all()
     assert second.plain.shape == second.too_near.shape == second.confidence.shape
+
+
+@pytest.mark.parametrize("matcher", ["block", "semi_global", "eight_path", "three_way"])
+@pytest.mark.parametrize("disparity_px", [3.0, 12.75])
+def test_every_matcher_finds_a_known_shift(matcher, disparity_px):
+    found = match(pair(disparity_px), matcher=matcher).disparity_px[8:-8, 32:-8]
+    answers = {"block": 0.4}.get(matcher, 0.8)  # between whole pixels, block matching is unsure
+    assert np.isfinite(found).mean() > answers
+    assert np.nanmedian(found) == pytest.approx(disparity_px, abs=0.3)
+    assert np.nanpercentile(np.abs(found - disparity_px), 95) < 0.6
+
+
+@pytest.mark.parametrize("matcher", ["block", "semi_global", "eight_path", "three_way"])
+def test_every_matcher_keeps_to_its_range(matcher):
+    """Negative control: 12.75 px is nearer than the farthest thing of interest, 2 px is not."""
+    far_m = CALIBRATION.disparity_metres / 8.0
+    near = match(pair(12.75), matcher=matcher, far_m=far_m).disparity_px[8:-8, 32:-8]
+    assert np.nanmedian(near) == pytest.approx(12.75, abs=0.3)
+    beyond = match(pair(2.0), matcher=matcher, far_m=far_m).disparity_px[8:-8, 32:-8]
+    assert np.isfinite(beyond).mean() < 0.2
+
+
+@pytest.mark.parametrize("matcher", ["block", "three_way"])
+def test_no_matcher_answers_where_nothing_is_to_be_seen(matcher):
+    plain = np.full((HEIGHT, WIDTH), 128, np.uint8)
+    assert np.isnan(match((plain, plain), matcher=matcher).disparity_px).all()
