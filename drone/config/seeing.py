@@ -66,8 +66,6 @@ class StereoConfig(Section):
     max_residual: Positive = 8.0
     """Largest mean difference over `check_px`, grey levels, between the left image and what the
     right one shows at the match."""
-    min_neighbours: Share = 0.5
-    """Share of `check_px` that the matcher must have answered."""
     over_exposed: Annotated[float, Field(gt=0, le=256)] = 250.0
     """Grey level of the blurred left image from which nothing is known; 256 never."""
 

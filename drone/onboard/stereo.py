@@ -208,18 +208,14 @@ class StereoMatcher:
         Next to it nothing may be at another distance; farther off nothing may be nearer: matches
         stray on the far side of a step, where one eye sees what the other does not.
         """
-        c, of = self._config, self._window.size
-        answered = (found >= 0).view(np.uint8)
-        dense = cv2.boxFilter(answered, cv2.CV_32F, self._check, normalize=False)
-        dense -= np.float32(c.min_neighbours * of)
-        dense *= np.float32(1 / max((1 - c.min_neighbours) * of, 1e-6))
         nearest = cv2.dilate(found, self._window)
         farthest_beside = cv2.erode(found.view(np.uint16), self._beside).view(np.int16)
         beside = cv2.subtract(cv2.dilate(found, self._beside), farthest_beside)
         step = cv2.max(beside, cv2.subtract(nearest, found))
-        smooth = np.multiply(step, np.float32(-1 / (SUB_PX * c.max_step_px)))
-        smooth += np.float32(1)
-        return np.asarray(cv2.min(smooth, dense, dst=dense), np.float32)
+        per_step = np.float32(-1 / (SUB_PX * self._config.max_step_px))
+        agreement: NDArray[np.float32] = np.multiply(step, per_step)
+        agreement += np.float32(1)
+        return agreement
 
     def _likeness(
         self, left: Image, right: Image, disparity_px: NDArray[np.float32]
