@@ -1,4 +1,5 @@
 import base64
+import itertools
 import json
 import math
 import re
@@ -34,7 +35,7 @@ from drone.messages import (
     VelocityCommand,
 )
 from drone.report import charts, story, svg, track, write_report
-from drone.report.flight import Flight, put_there, read_flight
+from drone.report.flight import Flight, Mark, put_there, read_flight
 from drone.report.moments import choose, fetch
 from drone.report.pictures import colours
 from drone.report.roc import roc_curves
@@ -443,6 +444,54 @@ def test_the_map_is_to_scale_and_north_is_up(flight: Flight) -> None:
     (x, y), (x2, y2) = room.px((0.0, 0.0)), room.px((1.0, 1.0))
     assert x2 - x == pytest.approx(y - y2)
     assert x2 - x == pytest.approx(room.px_per_m)
+
+
+def told(t_s: float, kind: str, detail: str) -> Mark:
+    return Mark(t_s, kind, detail, (math.nan,) * 3)
+
+
+def strip(drawn: str) -> list[tuple[float, float, str]]:
+    """Left and right end of each text beside a fault, px, and the text."""
+    found = re.findall(r'x="([0-9.]+)" y="114\.0" text-anchor="(start|end)">([^<]*)', drawn)
+    return [
+        (float(x) - (6 * len(words) if anchor == "end" else 0), float(x), words)
+        if anchor == "end"
+        else (float(x), float(x) + 6 * len(words), words)
+        for x, anchor, words in found
+    ]
+
+
+def test_texts_of_faults_at_one_moment_are_one_text(flight: Flight) -> None:
+    marks = (
+        told(5.0, "fault", "black right begins"),
+        told(5.0, "camera", "right black begins"),
+        told(12.0, "fault", "black right ends"),
+    )
+    texts = strip(charts.overview(replace(flight, marks=marks)))
+    assert [words for _, _, words in texts] == [
+        "black right begins, right black begins",
+        "black right ends",
+    ]
+    assert texts[0][0] == pytest.approx(96 + 886 * 5 / 20 + 5, abs=0.1)
+
+
+@pytest.mark.parametrize("seed", range(20, 30))
+def test_no_text_of_a_fault_overprints_another(flight: Flight, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    marks = tuple(
+        told(t_s, kind, "left blurred begins"[: rng.integers(5, 20)])
+        for t_s in rng.uniform(0, 20, rng.integers(1, 30))
+        for kind in ("fault", "camera")
+    )
+    drawn = charts.overview(replace(flight, marks=marks))
+    texts = strip(drawn)
+    ends = sorted((left, right) for left, right, _ in texts)
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(ends))
+    assert ends[0][0] >= 96, "the name of the row stands before that"
+    assert ends[-1][1] <= charts.RIGHT
+    named = sum(2 if ", " in words else 1 for _, _, words in texts)
+    more = sum(int(n) for n in re.findall(r"and (\d+) more", drawn))
+    assert named + more == len(marks), "each is told or counted"
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{", "[[1]]", '[["a", "b"]]', "7"])

@@ -6,10 +6,12 @@ In: a `Flight`. Out: inline SVG. Bands behind a chart show who flew, one fixed c
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from drone.report.flight import MODES, Flight, Span
+from drone.report.flight import MODES, Flight, Mark, Span
 from drone.report.story import NAMES, seconds
 from drone.report.svg import (
     Plot,
@@ -28,6 +30,8 @@ WIDTH, LEFT, RIGHT = 1000.0, 56.0, 982.0
 NEAR_M, FAR_M = 0.3, 8.0
 _DISTANCE_TICKS = (0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
 _ROW_S, _MOST_ROWS = 60.0, 3
+TICK_CHARACTER_PX = 6.0
+"""Width of a character of small print, on the large side."""
 MEDIAN_S = 20.0
 """Running medians of errors are taken over so long."""
 
@@ -98,14 +102,51 @@ def _swap_times(flight: Flight) -> list[float]:
 
 
 def _fault_parts(flight: Flight, plot: Plot) -> str:
-    parts = []
-    for fault in (*flight.of_kind("fault"), *flight.of_kind("camera")):
-        at = plot.x.at(fault.t_s)
-        right = at > plot.right - 150
-        parts.append(ticks_row([at], plot.top + 2, 10, "event"))
-        anchor = "end" if right else "start"
-        parts.append(text(at + (-5 if right else 5), plot.top + 11, fault.detail, "tick", anchor))
-    return "".join(parts[:40])
+    marks = sorted((*flight.of_kind("fault"), *flight.of_kind("camera")), key=lambda m: m.t_s)
+    strokes = ticks_row(plot.x.px([m.t_s for m in marks]), plot.top + 2, 10, "event")
+    return strokes + "".join(_group_text(group, plot) for group in grouped(marks, plot))
+
+
+def grouped(marks: Sequence[Mark], plot: Plot) -> list[list[Mark]]:
+    """Return marks, oldest first, in groups whose texts do not overprint one another."""
+    groups: list[list[Mark]] = []
+    for mark in marks:
+        groups.append([mark])
+        while len(groups) > 1 and _place(groups[-1], plot).begin < _place(groups[-2], plot).end:
+            last = groups.pop()
+            groups[-1] += last
+    return groups
+
+
+def _group_words(group: Sequence[Mark]) -> str:
+    first, more = group[:2], len(group) - 2
+    return ", ".join(m.detail for m in first) + (f" and {more} more" if more > 0 else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a group's strokes and text begin and end, and where its text is anchored, px."""
+
+    begin: float
+    end: float
+    text_at: float
+    anchor: str
+
+
+def _place(group: Sequence[Mark], plot: Plot) -> _Place:
+    """Return the place of a group: its text after the strokes, or before, or else over them."""
+    width = TICK_CHARACTER_PX * len(_group_words(group)) + 5
+    first, last = plot.x.at(group[0].t_s), plot.x.at(group[-1].t_s)
+    if last + width <= plot.right:
+        return _Place(first, last + width, last + 5, "start")
+    if first - width >= plot.left:
+        return _Place(first - width, last, first - 5, "end")
+    return _Place(min(first, plot.right - width), plot.right, plot.right, "end")
+
+
+def _group_text(group: Sequence[Mark], plot: Plot) -> str:
+    place = _place(group, plot)
+    return text(place.text_at, plot.top + 11, _group_words(group), "tick", place.anchor)
 
 
 def distances(flight: Flight) -> str:
