@@ -110,8 +110,8 @@ def _fault_parts(flight: Flight, plot: Plot) -> str:
 def grouped(marks: Sequence[Mark], plot: Plot) -> list[list[Mark]]:
     """Return marks, oldest first, in groups whose texts do not overprint one another."""
     groups: list[list[Mark]] = []
-    for mark in marks:
-        groups.append([mark])
+    for one in marks:
+        groups.append([one])
         while len(groups) > 1 and _place(groups[-1], plot).begin < _place(groups[-2], plot).end:
             last = groups.pop()
             groups[-1] += last
