@@ -17,7 +17,7 @@ from drone.onboard.pilot import Pilot, PilotState
 from drone.sim.cameras import calibration_of
 from drone.sim.simulator import RoomSimulator, SimOutput
 from training.export import Exporter, sha256
-from training.networks import GridNet, grid_loss
+from training.networks import GridNet, loss_of
 from training.online import OnlineTrainer, single_thread
 from training.trainer import Syllabus
 
@@ -73,7 +73,7 @@ class _Bench:
         self._perception = Perception(config.pilot, simulator.calibration)
         self._label = self._perception.perceive(frame, output.vehicle).label
         spec = self._perception.spec
-        network = GridNet(spec.grid)
+        network = GridNet(spec.grid, self._perception.meter.camera)
         onnx = Exporter(network, spec).export(network, 1, {})
         self._onnx = onnx
         self._perception.load(ModelVersion(1, 0, True, onnx, sha256(onnx)))
@@ -133,17 +133,20 @@ class _Bench:
         for seq in range(learner.min_frames):
             frame = StereoFrame(seq, 0, True, self._frame.left, self._frame.right)
             self._trainer.observe(frame, self._label, DOWN)
-        network = GridNet(self._perception.spec.grid)
+        network = GridNet(self._perception.spec.grid, self._perception.meter.camera)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         batch = self._trainer.buffer.sample(learner.batch_size, np.random.default_rng(0))
         image = torch.from_numpy(batch.image.astype(np.float32) / 255).contiguous(
             memory_format=torch.channels_last
         )
-        grids = torch.from_numpy(batch.inverse_depth), torch.from_numpy(batch.confidence)
+        labels = [
+            torch.from_numpy(a)
+            for a in (batch.inverse_depth, batch.confidence, batch.obstacle_inverse)
+        ]
         optimizer = torch.optim.AdamW(network.parameters())
 
         def bare() -> None:
-            loss = grid_loss(network(image), *grids)
+            loss = loss_of(network(image), *labels)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -28,7 +28,7 @@ GUARD_S = 0.3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledFrame:
-    """An image of the network's input size, with what stereo says about it.
+    """One eye's image, of the network's input size, with what stereo says about it.
 
     Attributes:
         image: (H, W) uint8.
@@ -51,11 +51,19 @@ class LabelledFrame:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Stacked samples: images (B, 1, H, W) uint8, grids (B, 1, rows, cols) float32."""
+    """Stacked samples.
+
+    Attributes:
+        image: (B, 1, H, W) uint8.
+        inverse_depth: (B, 1, rows, cols) float32, 1/m.
+        confidence: (B, 1, rows, cols) float32, 0-1.
+        obstacle_inverse: (B, 1) float32, 1/m, NaN where unknown.
+    """
 
     image: NDArray[np.uint8]
     inverse_depth: NDArray[np.float32]
     confidence: NDArray[np.float32]
+    obstacle_inverse: NDArray[np.float32]
 
 
 def bucket(obstacle_m: float) -> int:
@@ -130,4 +138,5 @@ def _stacked(frames: list[LabelledFrame]) -> Batch:
         np.stack([f.image for f in frames])[:, None],
         np.stack([f.inverse_depth for f in frames])[:, None],
         np.stack([f.confidence for f in frames])[:, None],
+        np.array([[1 / f.obstacle_m] for f in frames], np.float32),
     )

@@ -21,7 +21,7 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from drone.onboard.mono import OUTPUTS, MonoSpec
+from drone.onboard.mono import OBSTACLE_OUTPUTS, OUTPUTS, MonoSpec
 from training.networks import GridNet
 
 
@@ -93,7 +93,7 @@ def _traced(folded: GridNet, spec: MonoSpec) -> onnx.ModelProto:
             (image,),
             buffer,  # type: ignore[arg-type]  # a file object is documented
             input_names=["image"],
-            output_names=list(OUTPUTS),
+            output_names=[*OUTPUTS, *OBSTACLE_OUTPUTS],
             dynamo=False,
             do_constant_folding=False,
             opset_version=17,

@@ -13,16 +13,16 @@ import math
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from drone.messages import (
-    FloatGrid,
-    Image,
-)
+from drone.messages import FloatGrid, Image
 from drone.onboard.mono import network_input
+from training.augment import IN_FLIGHT, mirror
 from training.buffer import Batch, LabelledFrame, ReplayBuffer
 from training.export import Exporter
-from training.networks import GridNet, grid_loss
+from training.networks import GridNet, loss_of
 from training.trainer import Syllabus, Trainer
+from training.warmstart import load_weights
 
 WARMUP_STEPS = 50
 MAX_GRADIENT = 5.0
@@ -37,13 +37,19 @@ class OnlineTrainer(Trainer):
     """The `cnn` learner."""
 
     def __init__(self, syllabus: Syllabus) -> None:
-        """Make a fresh network."""
+        """Make the network, pre-trained or fresh.
+
+        Raises:
+            UserError: the pre-trained weights are for another grid.
+        """
         super().__init__(syllabus)
         config, seed = syllabus.config, syllabus.seed
         self._rng = np.random.default_rng([seed, 7])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = GridNet(self._spec.grid)
+            network = GridNet(self._spec.grid, syllabus.meter.camera)
+        if config.start == "warm":
+            load_weights(network)
         self._network = network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self._average = copy.deepcopy(self._network)
         self._optimizer = torch.optim.AdamW(
@@ -51,6 +57,7 @@ class OnlineTrainer(Trainer):
         )
         self._exporter = Exporter(self._network, self._spec)
         self.buffer = ReplayBuffer(config.buffer_frames)
+        self.learns_from_both_eyes = config.both_eyes
 
     @property
     def buffered(self) -> int:
@@ -68,12 +75,12 @@ class OnlineTrainer(Trainer):
         self.buffer.add(sample)
 
     def _step(self, batch: Batch) -> None:
-        image, target, confidence = _augmented(batch, self._rng)
+        image, *labels = _augmented(batch, self._rng)
         for group in self._optimizer.param_groups:
             group["lr"] = self._config.learning_rate * min(
                 1, (self.counts.steps + 1) / WARMUP_STEPS
             )
-        loss = grid_loss(self._network(image), target, confidence)
+        loss = loss_of(self._network(image), *labels)
         self._optimizer.zero_grad()
         if not torch.isfinite(loss):
             self._roll_back()
@@ -117,26 +124,18 @@ class OnlineTrainer(Trainer):
         """Return torch's own answer to an image of the network's input size."""
         batch = torch.from_numpy(network_input(image, self._spec.width_px, self._spec.height_px))
         with torch.no_grad():
-            inverse_depth, log_variance = self._average.eval()(batch)
+            answer = self._average.eval()(batch)
         self._average.train()
-        return inverse_depth[0, 0].numpy(), log_variance[0, 0].numpy()
+        return answer.inverse_depth[0, 0].numpy(), answer.log_variance[0, 0].numpy()
 
 
-def _augmented(
-    batch: Batch, rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the batch as tensors, each sample perhaps mirrored, with other exposure and noise.
-
-    Mirroring keeps geometry: the camera's principal point lies in the middle of the image.
-    """
-    size = len(batch.image)
-    gain = rng.uniform(0.8, 1.2, (size, 1, 1, 1)).astype(np.float32)
-    offset = rng.uniform(-0.06, 0.06, (size, 1, 1, 1)).astype(np.float32)
-    image = batch.image.astype(np.float32) / 255.0 * gain + offset
-    image += 0.01 * rng.standard_normal(image.shape, np.float32)
-    arrays = [np.clip(image, 0, 1), batch.inverse_depth, batch.confidence]
-    mirrored = rng.random(size) < 0.5
-    for array in arrays:
-        array[mirrored] = array[mirrored, :, :, ::-1]
-    tensors = [torch.from_numpy(a) for a in arrays]
-    return tensors[0].contiguous(memory_format=torch.channels_last), tensors[1], tensors[2]
+def _augmented(batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the batch as tensors, each picture changed in its own way, some mirrored."""
+    mirrored = IN_FLIGHT.mirrored(len(batch.image), rng)
+    image = IN_FLIGHT.pictures(torch.from_numpy(batch.image).float() / 255, rng)
+    image, inverse_depth, confidence = (
+        mirror(t, mirrored)
+        for t in (image, torch.from_numpy(batch.inverse_depth), torch.from_numpy(batch.confidence))
+    )
+    obstacle = torch.from_numpy(batch.obstacle_inverse)
+    return image.contiguous(memory_format=torch.channels_last), inverse_depth, confidence, obstacle

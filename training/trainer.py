@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 
 from drone.clock import ns_from_s
 from drone.config import LearnerConfig
@@ -78,11 +79,15 @@ class Trainer(ABC):
         holdout: frames that no version learns from.
     """
 
+    learns_from_both_eyes = False
+    """Whether the right image is taken in too, as a frame of its own."""
+
     def __init__(self, syllabus: Syllabus) -> None:
         self.counts = LearnerCounts()
         self.holdout = HoldOut(syllabus.config.holdout_frames)
         self._config = syllabus.config
         self._spec = syllabus.spec
+        self._meter = syllabus.meter
         self._gate = Gate(syllabus.spec, syllabus.meter, syllabus.caution, self.holdout)
         self._published_ns = 0
         self._published_steps = 0
@@ -113,14 +118,10 @@ class Trainer(ABC):
         if not label.valid or frame.left is None:
             return
         self.counts.labelled += 1
-        size = (self._spec.width_px, self._spec.height_px)
-        image = frame.left
-        if image.shape[::-1] != size:
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         sample = LabelledFrame(
             frame.seq,
             frame.stamp_ns,
-            image,
+            self._resized(frame.left),
             label.inverse_depth,
             label.confidence,
             label.obstacle_m,
@@ -130,6 +131,8 @@ class Trainer(ABC):
         purpose = role(frame.stamp_ns, self._config)
         if purpose == "train":
             self._take(sample)
+            if self.learns_from_both_eyes and frame.right is not None:
+                self._take_right(sample, frame.right, label)
         elif purpose == "holdout":
             self.holdout.add(sample)
 
@@ -155,6 +158,27 @@ class Trainer(ABC):
             holdout_male=c.holdout_male,
             version=c.version,
         )
+
+    def _take_right(self, left: LabelledFrame, image: Image, label: DistanceLabel) -> None:
+        """Take in the same moment as the right eye saw it, if it has a label of its own."""
+        inverse_depth, confidence = label.right_inverse_depth, label.right_confidence
+        if inverse_depth is None or confidence is None:
+            return
+        self._take(
+            replace(
+                left,
+                image=self._resized(image),
+                inverse_depth=inverse_depth,
+                confidence=confidence,
+                obstacle_m=self._meter.obstacle_m(inverse_depth, left.down),
+            )
+        )
+
+    def _resized(self, image: Image) -> Image:
+        size = (self._spec.width_px, self._spec.height_px)
+        if image.shape[::-1] == size:
+            return image
+        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _candidate(self, now_ns: int) -> ModelVersion | None:
         version = self.counts.version + 1

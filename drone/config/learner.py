@@ -14,6 +14,10 @@ class LearnerConfig(Section):
 
     kind: Literal["cnn", "texton-knn", "texton-linear", "texton-gp", "texton-mlp"] = "cnn"
     """The network, or one of the paper's learners."""
+    start: Literal["warm", "fresh"] = "warm"
+    """Of the network: from weights pre-trained in other rooms, or from none."""
+    both_eyes: bool = True
+    """The network learns from the right image too, so that either eye can carry the flight."""
     steps_per_frame: Annotated[int, Field(ge=0, le=1000)] = 1
     batch_size: Annotated[int, Field(ge=2, le=512)] = 8
     learning_rate: Positive = 4e-3

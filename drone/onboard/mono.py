@@ -4,7 +4,8 @@ Model contract (also in docs/architecture.md): input `image` float32 (1, 1, H, W
 `inverse_depth` and `log_variance` float32 (1, 1, rows, cols); metadata `contract`, `grid`, `input`,
 `calibration`, `version`. A version is a whole ONNX file, so that a swap exchanges one reference.
 A model may answer the obstacle distance itself: `obstacle_inverse` (1/m) and
-`obstacle_log_variance` (log(1/m^2)), float32 (1, 1) each; without them it is measured on the grid.
+`obstacle_log_variance` (log(1/m^2)), float32 (1, 1) each; what flies is the mean of that and what
+the grid says, as inverse distances. Without them the grid alone counts.
 """
 
 from __future__ import annotations
@@ -52,18 +53,19 @@ class MonoAnswer:
         )
 
     def obstacle_m(self, meter: DistanceMeter, down: Vector3, caution: float = 0.0) -> float:
-        """Return the obstacle distance, m: the model's own, or else measured on the grid.
+        """Return the obstacle distance, m: the grid's; where the model says it too, their mean.
 
         Args:
             meter: of the camera.
             down: unit vector along gravity in the optical frame.
             caution: how many standard deviations nearer than the model thinks.
         """
+        measured_m = meter.obstacle_m(self.near_bound(caution), down)
         if self.obstacle is None:
-            return meter.obstacle_m(self.near_bound(caution), down)
+            return measured_m
         inverse, log_variance = self.obstacle
-        near = inverse + caution * math.exp(0.5 * log_variance)
-        return min(1 / near, meter.corridor.far_m) if near > 0 else meter.corridor.far_m
+        said = max(inverse + caution * math.exp(0.5 * log_variance), 1 / meter.corridor.far_m)
+        return 1 / said if math.isnan(measured_m) else 2 / (said + 1 / measured_m)
 
     def near_bound(self, caution: float) -> FloatGrid:
         """Return inverse depth plus so many of the network's own standard deviations.
