@@ -307,9 +307,14 @@ def _figures(
             for copy in course.frozen
         },
         "core_seconds_per_flight_second": _known(course.learn_s / max(course.flown_s, 1e-9)),
-        "steps": course.steps,
+        "sgd_steps_per_s": _steps_per_s(course, learner.kind),
         "rejected": course.rejected,
     }
+
+
+def _steps_per_s(course: Course, kind: str) -> float | None:
+    """Return steps per processor second; the paper's learners take none."""
+    return _known(course.steps / max(course.learn_s, 1e-9)) if kind == "cnn" else None
 
 
 def _after(moments: Sequence[Moment], at_s: float) -> list[Moment]:

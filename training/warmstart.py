@@ -18,6 +18,8 @@ from drone.errors import UserError
 from training.networks import GridNet
 
 WEIGHTS = Path(__file__).with_name("warmstart.npz")
+GRID_DEPENDENT = "obstacle.0.weight"
+"""The one tensor whose shape depends on the number of cells."""
 
 
 def save_weights(network: torch.nn.Module, provenance: Mapping[str, Any], file: Path) -> None:
@@ -33,6 +35,8 @@ def save_weights(network: torch.nn.Module, provenance: Mapping[str, Any], file: 
 def load_weights(network: GridNet, file: Path = WEIGHTS) -> dict[str, Any]:
     """Let a network start from pre-trained weights; return what they were made from.
 
+    The obstacle head depends on the number of cells: on another grid it starts fresh.
+
     Raises:
         UserError: the file cannot be read, or its weights are those of another network.
     """
@@ -40,16 +44,25 @@ def load_weights(network: GridNet, file: Path = WEIGHTS) -> dict[str, Any]:
         with np.load(file, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
     except (OSError, ValueError) as error:
-        raise UserError(f"{file}: no pre-trained weights can be read: {error}") from error
+        raise UserError(
+            f"{file}: no pre-trained weights can be read ({error}); "
+            'learner.start = "fresh" needs none'
+        ) from error
     provenance = json.loads(str(arrays.pop("provenance", "{}")))
     wanted = network.state_dict()
-    shapes = {name: tuple(value.shape) for name, value in wanted.items()}
-    if {name: value.shape for name, value in arrays.items()} != shapes:
-        raise UserError(
-            f"{file}: these weights are another network's (its grid is "
-            f'{network.grid[0]} x {network.grid[1]}); start fresh with learner.start = "fresh"'
-        )
-    network.load_state_dict(
-        {name: torch.from_numpy(arrays[name]).to(wanted[name].dtype) for name in wanted}
-    )
+    other = {
+        name
+        for name in wanted.keys() | arrays.keys()
+        if name not in wanted
+        or name not in arrays
+        or arrays[name].shape != tuple(wanted[name].shape)
+    }
+    if not other <= {GRID_DEPENDENT}:
+        raise UserError(f"{file}: these weights are another network's: {', '.join(sorted(other))}")
+    fitting = {
+        name: torch.from_numpy(array).to(wanted[name].dtype)
+        for name, array in arrays.items()
+        if name not in other
+    }
+    network.load_state_dict(wanted | fitting)
     return dict(provenance)

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gymnasium
-import numpy as np
 
 from drone.sim.env import register_envs
 from drone.sim.observing import Observation
 from drone.sim.policies import Action, RandomPolicy, ScriptedPolicy
 
 POLICIES = ("random", "scripted")
-_RESAMPLES = 2000
 
 
 class Episode(NamedTuple):
@@ -73,17 +71,3 @@ def fly(
         flown_m += math.dist(before, info["position_m"])
         ended = crashed or over
     return Episode(total, flown_m, float(info["t_s"]), float(crashed))
-
-
-def with_interval(values: Sequence[float]) -> dict[str, Any]:
-    """Return the mean with its 95 % bootstrap interval, as it stands in JSON."""
-    rng = np.random.default_rng(0)
-    data = np.asarray(values, float)
-    means = data[rng.integers(len(data), size=(_RESAMPLES, len(data)))].mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return {
-        "mean": round(float(data.mean()), 3),
-        "low": round(float(low), 3),
-        "high": round(float(high), 3),
-        "n": len(data),
-    }

@@ -1,23 +1,25 @@
 import copy
+import math
 
 import numpy as np
 import onnx
 import pytest
 import torch
 
-from drone.geometry import GridSpec
+from drone.geometry import GridSpec, Intrinsics
 from drone.messages import ModelVersion
 from drone.onboard.mono import MonoNetwork, MonoSpec
 from training.export import Exporter, fold_batch_norm, sha256
-from training.networks import GridNet, grid_loss
+from training.networks import GridNet, loss_of
 
 SPEC = MonoSpec(64, 48, GridSpec(6, 8), "0123456789abcdef")
+CAMERA = Intrinsics.from_hfov(64, 48, math.radians(70))
 TOLERANCE = 1e-4
 
 
 def network(seed=0):
     torch.manual_seed(seed)
-    return GridNet(SPEC.grid, width=8)
+    return GridNet(SPEC.grid, CAMERA, width=8)
 
 
 def trained(steps, seed=0):
@@ -29,7 +31,8 @@ def trained(steps, seed=0):
         image = torch.rand(4, 1, 48, 64, generator=generator)
         target = 0.2 + torch.nn.functional.avg_pool2d(image, 8)
         optimizer.zero_grad()
-        grid_loss(net(image), target, torch.ones_like(target)).backward()
+        obstacle = target.flatten(1).amax(1, keepdim=True)
+        loss_of(net(image), target, torch.ones_like(target), obstacle).backward()
         optimizer.step()
     return net
 
@@ -50,7 +53,7 @@ def image(seed):
 def torch_answer(net, seen):
     with torch.no_grad():
         batch = torch.from_numpy(seen[None, None].astype(np.float32) / 255)
-        return [grid[0, 0].numpy() for grid in copy.deepcopy(net).eval()(batch)]
+        return [part[0, 0].numpy() for part in copy.deepcopy(net).eval()(batch)]
 
 
 @pytest.mark.parametrize("steps", [0, 5, 40])
@@ -62,6 +65,9 @@ def test_onnx_runtime_answers_as_torch_does(exporter, steps):
         answer = mono.estimate(image(seed))
         assert np.abs(answer.inverse_depth - expected[0]).max() <= TOLERANCE
         assert np.abs(answer.log_variance - expected[1]).max() <= 10 * TOLERANCE
+        assert answer.obstacle == pytest.approx(
+            (float(expected[2]), float(expected[3])), abs=10 * TOLERANCE
+        )
 
 
 def test_each_version_has_its_own_weights(exporter):
@@ -136,13 +142,15 @@ def test_the_file_says_what_it_is(exporter):
         "image": [1, 1, 48, 64],
         "inverse_depth": [1, 1, 6, 8],
         "log_variance": [1, 1, 6, 8],
+        "obstacle_inverse": [1, 1],
+        "obstacle_log_variance": [1, 1],
     }
 
 
 def test_a_grid_that_does_not_follow_from_the_strides_is_exported_too():
     spec = MonoSpec(64, 48, GridSpec(3, 4), "0" * 16)
     torch.manual_seed(0)
-    net = GridNet(spec.grid, width=8)
+    net = GridNet(spec.grid, CAMERA, width=8)
     data = Exporter(net, spec).export(net, 1, {})
     mono = MonoNetwork(ModelVersion(1, 0, True, data, sha256(data)), spec)
     expected = torch_answer(net, image(0))[0]

@@ -1,0 +1,166 @@
+"""`drone bench learn`: how soon each learner may fly, on the same flights by stereo."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from drone.bench import with_interval
+from drone.commands.common import add_config_options, need, seed_range
+from drone.commands.display import many_progress
+from drone.config import Config, launch_folder, load
+from drone.errors import UserError, WorkFailedError
+
+HELP = "how soon each learner may fly, on the same simulated flights by stereo"
+EXAMPLE = "drone bench learn --seeds 0-1 --at 15,60 --learners cnn,texton-knn --json"
+LEARNERS: dict[str, dict[str, Any]] = {
+    "cnn": {},
+    "cnn-fresh": {"start": "fresh"},
+    "cnn-plain": {"start": "fresh", "both_eyes": False},
+    "texton-knn": {"kind": "texton-knn"},
+}
+"""Name -> what differs from the configured learner."""
+AT_S = (15.0, 30.0, 60.0, 120.0, 300.0)
+COLUMNS = {
+    "fpr_at_tpr95": "needless stops at 95 % caught",
+    "fpr_at_trust": "at trust's threshold",
+    "tpr_at_trust": "caught there",
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add rooms, learners, times and where to go on from."""
+    add_config_options(parser, "room.toml")
+    parser.add_argument("--seeds", metavar="A-B", default="0-9", help="rooms (default: 0-9)")
+    parser.add_argument(
+        "--learners",
+        metavar="NAMES",
+        default=",".join(LEARNERS),
+        help=f"which of {', '.join(LEARNERS)}, with commas between (default: all)",
+    )
+    parser.add_argument(
+        "--at",
+        metavar="S,S",
+        default=",".join(f"{t:g}" for t in AT_S),
+        help="seconds of flight at which a copy is frozen and scored on the next 100 s "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--resume", type=Path, metavar="FILE", help="keep finished rooms here, and skip them"
+    )
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the figures of each learner over the rooms.
+
+    Raises:
+        UserError: seeds, learners, times, settings or the file to resume from are wrong.
+    """
+    need("pybullet", "sim")
+    need("torch", "train")
+    from training.course import run
+    from training.online import single_thread
+
+    single_thread()
+    config = load(args.config or launch_folder() / "room.toml", args.overrides)
+    learners, at_s = _chosen(args.learners), _times(args.at)
+    seeds = list(seed_range(args.seeds))
+    kept = _finished(args.resume, config, at_s)
+    with many_progress(len(seeds), quiet=args.json, what="rooms") as advance:
+        for seed in seeds:
+            done = kept.setdefault(str(seed), {})
+            missing = {k: v for k, v in learners.items() if k not in done}
+            if missing:
+                done.update(run(config, seed, missing, at_s))
+                _keep(args.resume, config, at_s, kept)
+            advance()
+    rooms = {str(seed): {k: kept[str(seed)][k] for k in learners} for seed in seeds}
+    return {
+        "learners": {name: _over([r[name] for r in rooms.values()]) for name in learners},
+        "cost": _cost([r for room in rooms.values() for r in room.values()]),
+        "rooms": rooms,
+    }
+
+
+def show(record: Mapping[str, Any]) -> None:
+    """Print a row per learner and time."""
+    table = Table()
+    for title in ("learner", "after", *COLUMNS.values(), "trusted after"):
+        table.add_column(title, justify="right")
+    for name, figures in record["learners"].items():
+        trusted = figures["time_to_trust_s"]
+        for at, row in figures["at_s"].items():
+            cells = [f"{row[key]['mean']:.1%}" if row[key]["n"] else "-" for key in COLUMNS]
+            told = f"{trusted['mean']:.0f} s in {trusted['n']}" if trusted["n"] else "never"
+            table.add_row(name, f"{at} s", *cells, told)
+    Console().print(table)
+
+
+def _over(rooms: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return mean and 95 % interval over the rooms of every figure."""
+    times = rooms[0]["at_s"]
+    return {
+        "time_to_trust_s": with_interval([r["time_to_trust_s"] for r in rooms]),
+        "at_s": {
+            at: {key: with_interval([r["at_s"][at][key] for r in rooms]) for key in times[at]}
+            for at in times
+        },
+    }
+
+
+def _cost(courses: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the learners that take steps cost."""
+    stepping = [c for c in courses if c["sgd_steps_per_s"] is not None]
+    keys = ("sgd_steps_per_s", "core_seconds_per_flight_second")
+    return {key: with_interval([c[key] for c in stepping]) for key in keys}
+
+
+def _chosen(names: str) -> dict[str, dict[str, Any]]:
+    wanted = names.split(",")
+    for name in wanted:
+        if name not in LEARNERS:
+            raise UserError(f"--learners {name!r}: expected some of {', '.join(LEARNERS)}")
+    return {name: LEARNERS[name] for name in wanted}
+
+
+def _times(text: str) -> tuple[float, ...]:
+    try:
+        times = tuple(float(t) for t in text.split(","))
+    except ValueError:
+        times = ()
+    if not times or list(times) != sorted(set(times)) or not 0 < times[0] <= times[-1] <= 3600:
+        raise UserError(f"--at {text!r}: expected rising seconds such as 15,60, 3600 at most")
+    return times
+
+
+def _finished(path: Path | None, config: Config, at_s: tuple[float, ...]) -> dict[str, Any]:
+    """Return the rooms that were finished with the same settings."""
+    if path is None or not path.exists():
+        return {}
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        same = kept["config"] == config.to_toml() and kept["at_s"] == list(at_s)
+        rooms: dict[str, Any] = kept["rooms"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a file that this command wrote: {error}") from error
+    if not same:
+        raise UserError(f"{path}: was made with other settings or times; name another file")
+    return rooms
+
+
+def _keep(
+    path: Path | None, config: Config, at_s: tuple[float, ...], rooms: Mapping[str, Any]
+) -> None:
+    if path is None:
+        return
+    text = json.dumps({"config": config.to_toml(), "at_s": at_s, "rooms": rooms}, indent=1)
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WorkFailedError(f"{path}: cannot be written: {error.strerror}") from error
