@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import gymnasium
 
+from drone.bench import with_interval
 from drone.sim.env import register_envs
 from drone.sim.observing import Observation
 from drone.sim.policies import Action, RandomPolicy, ScriptedPolicy

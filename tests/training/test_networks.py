@@ -78,7 +78,7 @@ def test_position_matters():
 
 
 def test_tangents_by_hand():
-    """Two columns of a camera of 64 px and 90 degrees: middles at -16 and 16 px, focal length 32."""
+    """Two columns, 64 px, 90 degrees: middles at -16 and 16 px, focal length 32."""
     camera = Intrinsics.from_hfov(64, 32, math.radians(90))
     found = tangents(GridSpec(1, 2), camera)
     torch.testing.assert_close(found, torch.tensor([[[0.0, 0.0]], [[-0.5, 0.5]]]))
