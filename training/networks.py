@@ -101,8 +101,7 @@ class GridNet(nn.Module):
             position: (B, 2, rows, cols), of other cameras than its own.
         """
         features = self.stem(image - 0.5)
-        if features.shape[-2:] != self.grid:
-            features = functional.adaptive_avg_pool2d(features, self.grid)
+        features = _on_grid(features, self.grid)
         if position is None:
             position = self.position.expand(features.shape[0], -1, -1, -1)
         features = self.entry(torch.cat([features, position], dim=1))
@@ -117,6 +116,16 @@ class GridNet(nn.Module):
             functional.softplus(raw_obstacle[:, :1]) + MIN_INVERSE_DEPTH,
             raw_obstacle[:, 1:].clamp(*LOG_VARIANCE_RANGE),
         )
+
+
+def _on_grid(features: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Return (B, C, h, w) features at the grid's resolution: averaged, or else interpolated."""
+    height, width = features.shape[-2:]
+    if (height, width) == grid:
+        return features
+    if height % grid[0] == 0 and width % grid[1] == 0:
+        return functional.adaptive_avg_pool2d(features, grid)
+    return functional.interpolate(features, grid, mode="bilinear", align_corners=False)
 
 
 def tangents(grid: GridSpec, camera: Intrinsics) -> Tensor:

@@ -7,6 +7,7 @@ JSON that says what they were made from.
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,9 @@ def load_weights(network: GridNet, file: Path = WEIGHTS) -> dict[str, Any]:
         UserError: the file cannot be read, or its weights are those of another network.
     """
     try:
-        with np.load(file, allow_pickle=False) as found:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{file}: no pre-trained weights can be read ({error}); "
             'learner.start = "fresh" needs none'

@@ -147,8 +147,9 @@ def test_the_file_says_what_it_is(exporter):
     }
 
 
-def test_a_grid_that_does_not_follow_from_the_strides_is_exported_too():
-    spec = MonoSpec(64, 48, GridSpec(3, 4), "0" * 16)
+@pytest.mark.parametrize("grid", [GridSpec(3, 4), GridSpec(12, 16), GridSpec(4, 5)])
+def test_a_grid_that_does_not_follow_from_the_strides_is_exported_too(grid):
+    spec = MonoSpec(64, 48, grid, "0" * 16)
     torch.manual_seed(0)
     net = GridNet(spec.grid, CAMERA, width=8)
     data = Exporter(net, spec).export(net, 1, {})
