@@ -210,6 +210,8 @@ class MonoEstimate:
         sectors_m: as in `DistanceLabel`, but cautious.
         cautious_m: obstacle distance where the network's own uncertainty counts as nearer: what
             trust is measured on, and what flies.
+        unfamiliarity: how little the image resembles what was learned; 1 is the 99th percentile of
+            the held-out frames, NaN where the model does not say.
     """
 
     seq: int
@@ -223,6 +225,7 @@ class MonoEstimate:
     obstacle_m: float
     sectors_m: tuple[float, ...]
     cautious_m: float = math.nan
+    unfamiliarity: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +388,7 @@ class FlightEvent:
 
 @dataclass(frozen=True, slots=True)
 class LearnerReport:
-    """How learning stands, once per published version or held-out check.
+    """How learning stands, once per candidate: published, refused or rolled back.
 
     Attributes:
         sgd_steps: steps so far.
@@ -394,6 +397,10 @@ class LearnerReport:
         train_loss: running mean of the loss, NaN before the first step.
         holdout_male: mean absolute log error of the held-out obstacle distance, NaN if unknown.
         version: the latest published version, 0 if none.
+        reason: why the candidate of this moment does not fly, or what was rolled back; empty if
+            the candidate flies.
+        rejected: candidates refused so far.
+        rolled_back: how often an earlier version was published again.
     """
 
     seq: int
@@ -405,3 +412,6 @@ class LearnerReport:
     train_loss: float
     holdout_male: float
     version: int
+    reason: str = ""
+    rejected: int = 0
+    rolled_back: int = 0

@@ -58,6 +58,14 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def renumbered(file: bytes, version: int) -> bytes:
+    """Return a model's file under another version number."""
+    model = onnx.load_from_string(file)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, {**metadata, "version": str(version)})
+    return bytes(model.SerializeToString())
+
+
 def fold_batch_norm(network: GridNet) -> GridNet:
     """Return a copy in evaluation mode whose convolutions have taken in the normalisation."""
     folded = copy.deepcopy(network).eval()

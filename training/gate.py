@@ -1,7 +1,12 @@
 """The gate: may a candidate fly? Nothing that a learner publishes goes around it.
 
 candidate ─► loads? ─► finite on all held-out frames? ─► equals its learner? ─► not clearly
-worse than the flying version on the same held-out frames? ─► it flies, and is the one to beat
+worse than the better of the flying version and the best before it? ─► it flies
+   └─ no ─► is the flying version now clearly worse than the best before it?
+                └─ yes ─► that one flies again
+
+All are compared on the held-out frames of today. The best version before the flying one is kept,
+so that many steps down, each within the margin, do not add up to a bad model.
 """
 
 from __future__ import annotations
@@ -21,7 +26,9 @@ from training.buffer import HoldOut
 EXPORT_TOLERANCE = 1e-4
 """Largest difference between ONNX Runtime's and the learner's own outputs."""
 GATE_RATIO, GATE_MARGIN = 1.15, 0.02
-"""A candidate may have at most this held-out error: ratio times the flying one's plus margin."""
+"""A candidate may have at most this held-out error: ratio times the one's to beat plus margin."""
+MIN_REVIEW_FRAMES = 20
+"""Held-out frames with a known distance that it takes to roll back a flying version."""
 
 Answer = Callable[[Image], tuple[FloatGrid, FloatGrid]]
 """The learner's own inverse depth and log variance for an image of the network's input size."""
@@ -44,13 +51,23 @@ class Verdict(NamedTuple):
 
     Attributes:
         refused: why it may not fly; empty if it may.
-        scores: of the held-out frames, by their number.
+        scores: of the held-out frames, by their number; the earlier version's if it flies again.
         male: mean absolute log error of the obstacle distance on them, NaN without any.
+        again: the earlier version that flies again, since the flying one turned out worse.
     """
 
     refused: str
     scores: Mapping[int, Score]
     male: float
+    again: ModelVersion | None = None
+
+
+class _Accepted(NamedTuple):
+    """A version that has passed, and its scores of the held-out frames of today."""
+
+    model: ModelVersion
+    network: MonoNetwork
+    scores: dict[int, Score]
 
 
 class Gate:
@@ -71,36 +88,92 @@ class Gate:
         self._meter = meter
         self._caution = caution
         self._holdout = holdout
-        self._network: MonoNetwork | None = None
-        self.flying: dict[int, Score] = {}
+        self._flying: _Accepted | None = None
+        self._best: _Accepted | None = None
+        """The best of those before the flying one."""
+
+    @property
+    def flying(self) -> Mapping[int, Score]:
         """The flying version's scores."""
+        return self._flying.scores if self._flying else {}
 
     def judge(self, model: ModelVersion, answer: Answer) -> Verdict:
         """Return the verdict on a candidate; one that passes is the flying version from now on.
 
-        Both versions are compared on all held-out frames of today: the flying one is scored on
-        those that came since it was published, or it would live on the frames that once suited it.
+        All versions are compared on all held-out frames of today: the accepted ones are scored on
+        those that came since they were published, or they would live on the frames that once
+        suited them.
 
         Args:
             model: the candidate.
             answer: what its learner says itself; the file must say the same.
         """
+        self._flying, self._best = self._today(self._flying), self._today(self._best)
+        to_beat = self._to_beat()
+        candidate = self._loaded(model, answer)
+        if isinstance(candidate, str):
+            return self._refused(candidate)
+        if to_beat is not None and self._clearly_worse(candidate, to_beat):
+            errors = self._errors(candidate, to_beat)
+            return self._refused(
+                f"held-out error {errors[0]:.3f}, version {to_beat.model.seq}'s {errors[1]:.3f}"
+            )
+        self._flying, self._best = candidate, to_beat
+        return Verdict("", candidate.scores, self._male(candidate.scores))
+
+    def _refused(self, why: str) -> Verdict:
+        """Return the verdict on what may not fly; perhaps an earlier version flies again."""
+        flying, best = self._flying, self._best
+        if flying is None or best is None or not self._rolls_back(flying, best):
+            return Verdict(why, {}, math.nan)
+        now, before = self._errors(flying, best)
+        why = (
+            f"version {flying.model.seq} turned out worse (held-out error {now:.3f}, version "
+            f"{best.model.seq}'s {before:.3f}): rolled back to version {best.model.seq}; "
+            f"the candidate: {why}"
+        )
+        self._flying = best
+        return Verdict(why, best.scores, self._male(best.scores), best.model)
+
+    def _rolls_back(self, flying: _Accepted, best: _Accepted) -> bool:
+        if flying is best:
+            return False
+        common = flying.scores.keys() & best.scores.keys()
+        known = sum(f.seq in common and math.isfinite(f.obstacle_m) for f in self._holdout.frames)
+        return known >= MIN_REVIEW_FRAMES and self._clearly_worse(flying, best)
+
+    def _loaded(self, model: ModelVersion, answer: Answer) -> _Accepted | str:
+        """Return the candidate with its scores, or why it cannot be compared at all."""
         try:
             network = MonoNetwork(model, self._spec)
         except UserError as error:
-            return Verdict(str(error), {}, math.nan)
+            return str(error)
         scores = self._scores(network, {})
         if len(scores) < len(self._holdout):
-            return Verdict("not finite on a held-out frame", {}, math.nan)
+            return "not finite on a held-out frame"
         if not self._equal(network, answer):
-            return Verdict("ONNX differs from the learner", {}, math.nan)
-        if self._network is not None:
-            self.flying = self._scores(self._network, self.flying)
-        candidate, flying = self._male(scores, self.flying), self._male(self.flying, scores)
-        if candidate > GATE_RATIO * flying + GATE_MARGIN:
-            return Verdict(f"held-out error {candidate:.3f}, flying {flying:.3f}", {}, math.nan)
-        self.flying, self._network = scores, network
-        return Verdict("", scores, self._male(scores))
+            return "ONNX differs from the learner"
+        return _Accepted(model, network, scores)
+
+    def _today(self, version: _Accepted | None) -> _Accepted | None:
+        if version is None:
+            return None
+        return version._replace(scores=self._scores(version.network, version.scores))
+
+    def _to_beat(self) -> _Accepted | None:
+        """Return the better of the flying version and the best before it; the older if alike."""
+        if self._flying is None or self._best is None:
+            return self._flying
+        flying, best = self._errors(self._flying, self._best)
+        return self._best if best <= flying else self._flying
+
+    def _clearly_worse(self, version: _Accepted, other: _Accepted) -> bool:
+        error, to_beat = self._errors(version, other)
+        return error > GATE_RATIO * to_beat + GATE_MARGIN
+
+    def _errors(self, one: _Accepted, other: _Accepted) -> tuple[float, float]:
+        """Return both errors, on the frames that both have scored."""
+        return self._male(one.scores, other.scores), self._male(other.scores, one.scores)
 
     def _scores(self, network: MonoNetwork, known: Mapping[int, Score]) -> dict[int, Score]:
         """Return a version's score for each held-out frame; none where its answer is not finite."""

@@ -174,5 +174,6 @@ class Session:
         if lesson.model is not None:
             self.model = lesson.model
             self.score.published(lesson.model)
+        if lesson.model is not None or lesson.report.reason:
             log.write(topics.LEARNER, lesson.report)
         return lesson.model

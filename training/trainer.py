@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from drone.clock import ns_from_s
 from drone.config import LearnerConfig
@@ -33,7 +34,8 @@ from drone.messages import (
 from drone.onboard.mono import MonoSpec
 from drone.runfolder import strict_json
 from training.buffer import HoldOut, LabelledFrame, role
-from training.export import sha256
+from training.export import renumbered, sha256
+from training.familiarity import Familiarity
 from training.gate import Gate
 
 
@@ -65,6 +67,7 @@ class LearnerCounts:
     steps: int = 0
     rollbacks: int = 0
     rejected: int = 0
+    rolled_back: int = 0
     version: int = 0
     train_loss: float = math.nan
     holdout_male: float = math.nan
@@ -89,8 +92,12 @@ class Trainer(ABC):
         self._spec = syllabus.spec
         self._meter = syllabus.meter
         self._gate = Gate(syllabus.spec, syllabus.meter, syllabus.caution, self.holdout)
+        self._familiarity = Familiarity(
+            syllabus.spec, syllabus.config.buffer_frames, syllabus.config.holdout_frames
+        )
         self._published_ns = 0
         self._published_steps = 0
+        self._reason = ""
 
     @property
     @abstractmethod
@@ -114,17 +121,18 @@ class Trainer(ABC):
         """Return the candidate's own inverse depth and log variance, for the gate."""
 
     def observe(self, frame: StereoFrame, label: DistanceLabel, down: Vector3) -> None:
-        """Take in a labelled frame; one without a valid label teaches nothing."""
+        """Take in a labelled frame; one without a valid label, or a cell of it, teaches nothing."""
         if not label.valid or frame.left is None:
+            return
+        if not _known(label.inverse_depth, label.confidence).any():
             return
         self.counts.labelled += 1
         sample = LabelledFrame(
             frame.seq,
             frame.stamp_ns,
             self._resized(frame.left),
-            label.inverse_depth,
-            label.confidence,
-            label.obstacle_m,
+            *_certain(label.inverse_depth, label.confidence),
+            label.obstacle_m if 0 < label.obstacle_m < math.inf else math.nan,
             down,
             label.lambda_px,
         )
@@ -133,11 +141,14 @@ class Trainer(ABC):
             self._take(sample)
             if self.learns_from_both_eyes and frame.right is not None:
                 self._take_right(sample, frame.right, label)
+            self._familiarity.learn(sample.image)
         elif purpose == "holdout":
             self.holdout.add(sample)
+            self._familiarity.hold_out(sample.image)
 
     def publish(self, now_ns: int) -> ModelVersion | None:
-        """Return the next version if one is due and passes the gate."""
+        """Return the next version if one is due and passes the gate, or an earlier one again."""
+        self._reason = ""
         due = now_ns - self._published_ns >= ns_from_s(self._config.publish_s)
         if not due or self.counts.steps == self._published_steps:
             return None
@@ -157,6 +168,9 @@ class Trainer(ABC):
             train_loss=c.train_loss,
             holdout_male=c.holdout_male,
             version=c.version,
+            reason=self._reason,
+            rejected=c.rejected,
+            rolled_back=c.rolled_back,
         )
 
     def _take_right(self, left: LabelledFrame, image: Image, label: DistanceLabel) -> None:
@@ -164,6 +178,7 @@ class Trainer(ABC):
         inverse_depth, confidence = label.right_inverse_depth, label.right_confidence
         if inverse_depth is None or confidence is None:
             return
+        inverse_depth, confidence = _certain(inverse_depth, confidence)
         self._take(
             replace(
                 left,
@@ -188,12 +203,18 @@ class Trainer(ABC):
             "sgd_steps": self.counts.steps,
             "train_loss": self.counts.train_loss,
         }
-        onnx = self._export(version, strict_json(summary))
+        onnx = self._familiarity.written_into(self._export(version, strict_json(summary)))
         model = ModelVersion(version, now_ns, True, onnx, sha256(onnx))
         verdict = self._gate.judge(model, self._answer)
         if verdict.refused:
+            self._reason = verdict.refused
             self.counts.rejected += 1
             self.counts.rejections.append(verdict.refused)
+        if verdict.again is not None:
+            self.counts.rolled_back += 1
+            onnx = renumbered(verdict.again.onnx, version)
+            summary = {**summary, "again": verdict.again.seq}
+        elif verdict.refused:
             return None
         self.counts.version = version
         self.counts.holdout_male = verdict.male
@@ -202,8 +223,23 @@ class Trainer(ABC):
             now_ns,
             True,
             onnx,
-            model.sha256,
+            sha256(onnx),
             tuple(verdict.scores),
             tuple(score.cautious_m for score in verdict.scores.values()),
             strict_json({**summary, "holdout_male": self.counts.holdout_male}),
         )
+
+
+def _known(inverse_depth: FloatGrid, confidence: FloatGrid) -> NDArray[np.bool_]:
+    """Return which cells can teach: a distance that is a number, with a confidence that is one."""
+    known = np.isfinite(inverse_depth) & (inverse_depth > 0)
+    return np.asarray(known & np.isfinite(confidence) & (confidence > 0), np.bool_)
+
+
+def _certain(inverse_depth: FloatGrid, confidence: FloatGrid) -> tuple[FloatGrid, FloatGrid]:
+    """Return both with unknown in every cell that cannot teach."""
+    known = _known(inverse_depth, confidence)
+    return (
+        np.where(known, inverse_depth, np.float32(np.nan)),
+        np.where(known, confidence, np.float32(0)),
+    )

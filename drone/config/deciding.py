@@ -34,6 +34,13 @@ class TrustConfig(Section):
     """They may be missed this long before it is taken; meanwhile stereo guards."""
     max_frozen_s: Positive = 1200.0
     """A frozen licence ends after this."""
+    max_unfamiliarity: Positive = 1.5
+    """Mono's licence is withheld, frozen or not, where the images are less like what was learned
+    than this; 1 is the 99th percentile of held-out frames. Models that do not say are not asked."""
+    unfamiliar_s: Positive = 1.0
+    """What counts is the median over the images of the latest so many seconds."""
+    familiar_again_s: NotNegative = 2.0
+    """Images must be familiar again this long before the licence goes on."""
 
 
 class SwitchingConfig(Section):

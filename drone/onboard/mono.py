@@ -6,6 +6,8 @@ Model contract (also in docs/architecture.md): input `image` float32 (1, 1, H, W
 A model may answer the obstacle distance itself: `obstacle_inverse` (1/m) and
 `obstacle_log_variance` (log(1/m^2)), float32 (1, 1) each; what flies is the mean of that and what
 the grid says, as inverse distances. Without them the grid alone counts.
+A model may say how little an image resembles what it learned: `unfamiliarity`, float32 (1, 1),
+where 1 is the 99th percentile of frames held out from learning.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ CONTRACT = "drone-mono-1"
 OUTPUTS = ("inverse_depth", "log_variance")
 OBSTACLE_OUTPUTS = ("obstacle_inverse", "obstacle_log_variance")
 """Both or neither."""
+UNFAMILIARITY = "unfamiliarity"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,15 +40,17 @@ class MonoAnswer:
         inverse_depth: (rows, cols) float32, 1/m.
         log_variance: (rows, cols) float32, log(1/m^2).
         obstacle: inverse obstacle distance, 1/m, and its log variance, where the model says them.
+        unfamiliarity: of the image; NaN where the model does not say.
     """
 
     inverse_depth: FloatGrid
     log_variance: FloatGrid
     obstacle: tuple[float, float] | None = None
+    unfamiliarity: float = math.nan
 
     @property
     def finite(self) -> bool:
-        """Every number is one."""
+        """Every number about distance is one."""
         grids = (self.inverse_depth, self.log_variance)
         obstacle = self.obstacle or ()
         return all(map(math.isfinite, obstacle)) and all(
@@ -118,9 +123,9 @@ class MonoNetwork:
         self._spec = spec
         self._session = session_from_onnx(model.onnx)
         found = {output.name for output in self._session.get_outputs()}
-        self._outputs = [
-            *OUTPUTS,
+        self._scalars = [
             *(OBSTACLE_OUTPUTS if found.issuperset(OBSTACLE_OUTPUTS) else ()),
+            *([UNFAMILIARITY] if UNFAMILIARITY in found else ()),
         ]
         _check(self._session.get_modelmeta().custom_metadata_map, spec, model.seq)
 
@@ -131,10 +136,16 @@ class MonoNetwork:
             image: (H, W) uint8 of any size with the camera's aspect.
         """
         batch = network_input(image, self._spec.width_px, self._spec.height_px)
-        inverse_depth, log_variance, *obstacle = self._session.run(self._outputs, {"image": batch})
-        scalars = tuple(float(x[0, 0]) for x in obstacle)
+        inverse_depth, log_variance, *values = self._session.run(
+            [*OUTPUTS, *self._scalars], {"image": batch}
+        )
+        said = {k: float(v[0, 0]) for k, v in zip(self._scalars, values, strict=True)}
+        obstacle = [said[name] for name in OBSTACLE_OUTPUTS if name in said]
         return MonoAnswer(
-            inverse_depth[0, 0], log_variance[0, 0], (scalars[0], scalars[1]) if scalars else None
+            inverse_depth[0, 0],
+            log_variance[0, 0],
+            (obstacle[0], obstacle[1]) if obstacle else None,
+            said.get(UNFAMILIARITY, math.nan),
         )
 
 

@@ -198,6 +198,7 @@ class Perception:
             obstacle_m=answer.obstacle_m(self.meter, down) if answer else math.nan,
             sectors_m=self.meter.sectors_m(near, down),
             cautious_m=answer.obstacle_m(self.meter, down, self._caution) if answer else math.nan,
+            unfamiliarity=answer.unfamiliarity if answer else math.nan,
         )
 
     def _now_s(self) -> float:

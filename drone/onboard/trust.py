@@ -3,16 +3,20 @@
     label + estimate of one frame, before it is learned from ─► window ─► ROC ─► operating point
                                                                                      │
     new model version: held-out frames scored again ─► window          licence ◄─ hysteresis
+                                                                          │
+    unfamiliarity of the images ─► median over a second ─► withheld? ─► held
 
 The window holds pairs of stereo's and mono's obstacle distance. Recent frames count with the score
 they got when they came (test, then train). Held-out frames, which no version learns from, stay
 longer, and each new version scores them again, so that the threshold fits the weights that fly.
-When stereo is lost the licence of that moment is frozen, threshold included.
+When stereo is lost the licence of that moment is frozen, threshold included. Live or frozen, it is
+withheld while the images are unlike what was learned, and goes on when they are familiar again.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -20,7 +24,7 @@ import numpy as np
 
 from drone.clock import ns_from_s, s_from_ns
 from drone.config import TrustConfig
-from drone.messages import ModelVersion, TrustReport
+from drone.messages import ModelVersion, MonoEstimate, TrustReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +47,27 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class TrustState:
-    """The window, the latest figures and the hysteresis."""
+    """The window, the latest figures and the hysteresis.
+
+    Attributes:
+        pairs: the window.
+        report: the licence and the latest figures.
+        figures_ok: they allow a licence.
+        changed_ns: since when figures and licence have differed.
+        frozen_ns: when stereo was lost, -1 while it is there.
+        unfamiliarity: (stamp_ns, value) of the latest images, oldest first.
+        strange_ns: when the images were unfamiliar last, -1 if never.
+        withheld: a licence is there, but not held, because of the images.
+    """
 
     pairs: tuple[Pair, ...] = ()
     report: TrustReport = TrustReport()
     figures_ok: bool = False
     changed_ns: int = 0
     frozen_ns: int = -1
+    unfamiliarity: tuple[tuple[int, float], ...] = ()
+    strange_ns: int = -1
+    withheld: bool = False
 
 
 def add_pair(state: TrustState, pair: Pair, stop_m: float, config: TrustConfig) -> TrustState:
@@ -70,10 +88,19 @@ def rescore(
     return _judged(state, _averaged(raw, average_s), stop_m, config)
 
 
+def see(state: TrustState, estimate: MonoEstimate, config: TrustConfig) -> TrustState:
+    """Return the state with one more image's unfamiliarity; an unknown one says nothing."""
+    if not math.isfinite(estimate.unfamiliarity):
+        return state
+    oldest_ns = estimate.stamp_ns - ns_from_s(config.unfamiliar_s)
+    recent = tuple(seen for seen in state.unfamiliarity if seen[0] > oldest_ns)
+    return replace(state, unfamiliarity=(*recent, (estimate.stamp_ns, estimate.unfamiliarity)))
+
+
 def step(
     state: TrustState, now_ns: int, stereo_ok: bool, allowed: bool, config: TrustConfig
 ) -> TrustState:
-    """Return the state after one tick: hysteresis, freezing, and the licence.
+    """Return the state after one tick: hysteresis, freezing, familiarity, and the licence.
 
     Args:
         state: with this tick's pair and model version already in.
@@ -82,6 +109,36 @@ def step(
         allowed: the strategy lets mono fly at all.
         config: thresholds and times.
     """
+    earned = state.report.held or state.withheld
+    state = replace(state, report=replace(state.report, held=earned))
+    state = _licensed(state, now_ns, stereo_ok, allowed, config)
+    return _if_familiar(state, now_ns, config)
+
+
+def _if_familiar(state: TrustState, now_ns: int, config: TrustConfig) -> TrustState:
+    """Return the state with its licence withheld where the images are not familiar.
+
+    Without new images it stays as it was: silence is no sign that they are familiar again.
+    """
+    median = statistics.median(v for _, v in state.unfamiliarity) if state.unfamiliarity else 0.0
+    strange = median > config.max_unfamiliarity
+    strange_ns = now_ns if strange else state.strange_ns
+    again = strange_ns < 0 or now_ns - strange_ns >= ns_from_s(config.familiar_again_s)
+    report = state.report
+    withheld = report.held and (strange or not again)
+    if withheld:
+        limit = config.max_unfamiliarity
+        reason = f"images unlike what was learned ({median:.1f}, {limit:g} allowed)"
+        report = replace(report, held=False, frozen=False, reason=reason)
+    elif state.withheld and report.held and not report.frozen:
+        report = replace(report, reason="images are familiar again")
+    return replace(state, report=report, strange_ns=strange_ns, withheld=withheld)
+
+
+def _licensed(
+    state: TrustState, now_ns: int, stereo_ok: bool, allowed: bool, config: TrustConfig
+) -> TrustState:
+    """Return the state after one tick, whatever the images are like."""
     if not allowed:
         return replace(state, report=replace(state.report, held=False, reason="mono not allowed"))
     if not stereo_ok:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from drone.clock import ns_from_s
 from drone.config import TrustConfig
-from drone.messages import ModelVersion
+from drone.messages import Eye, ModelVersion, MonoEstimate
 from drone.onboard.trust import (
     Pair,
     TrustState,
@@ -16,6 +16,7 @@ from drone.onboard.trust import (
     mean_distance,
     operating_point,
     rescore,
+    see,
     step,
 )
 
@@ -366,3 +367,98 @@ def test_figures_without_new_labels_count_no_more():
             state = step(state, ns_from_s(now_s), True, True, config)
         assert state.report.held == labels_go_on
     assert "no label for 5 s" in state.report.reason
+
+
+# Familiarity
+
+FAMILIAR = TrustConfig(**{**CONFIG.model_dump(), "max_unfamiliarity": 1.5, "familiar_again_s": 2.0})
+
+
+def seen(stamp_s, unfamiliarity):
+    grid = np.zeros((2, 2), np.float32)
+    return MonoEstimate(
+        0, ns_from_s(stamp_s), True, "", 1, Eye.LEFT, grid, grid, 3.0, (), 3.0, unfamiliarity
+    )
+
+
+def look(state, values, start_s, stereo_ok=True):
+    """Tick at 10 Hz with an image each; return the state and whether the licence was held."""
+    held = []
+    for i, value in enumerate(values):
+        state = see(state, seen(start_s + i / 10, value), FAMILIAR)
+        state = step(state, ns_from_s(start_s + i / 10), stereo_ok, True, FAMILIAR)
+        held.append(state.report.held)
+    return state, held
+
+
+@pytest.mark.parametrize("stereo_ok", [True, False])
+def test_unfamiliar_images_withhold_the_licence_within_two_seconds_and_give_it_back(stereo_ok):
+    state, held = look(licensed(), [0.5] * 20, 102.0, stereo_ok)
+    assert all(held)
+    state, held = look(state, [4.0] * 30, 104.0, stereo_ok)
+    lost_s = held.index(False) / 10
+    assert 0.2 <= lost_s <= 2.0, "a single image does not do it"
+    assert not any(held[held.index(False) :])
+    assert state.report.reason == "images unlike what was learned (4.0, 1.5 allowed)"
+    assert not state.report.frozen
+    state, held = look(state, [0.5] * 60, 107.0, stereo_ok)
+    regained_s = held.index(True) / 10
+    assert FAMILIAR.familiar_again_s <= regained_s <= FAMILIAR.familiar_again_s + 1.0
+    assert all(held[held.index(True) :])
+    assert state.report.frozen == (not stereo_ok)
+    assert "unlike" not in state.report.reason
+
+
+def test_with_a_high_limit_the_same_images_withhold_nothing():
+    """Negative control."""
+    config = FAMILIAR.model_copy(update={"max_unfamiliarity": 10.0})
+    state = licensed()
+    for i in range(30):
+        state = see(state, seen(102.0 + i / 10, 4.0), config)
+        state = step(state, ns_from_s(102.0 + i / 10), True, True, config)
+        assert state.report.held
+
+
+def test_a_glimpse_of_something_strange_withholds_nothing():
+    values = ([0.5] * 7 + [9.0] * 3) * 5
+    assert all(look(licensed(), values, 102.0)[1])
+
+
+def test_without_new_images_it_stays_withheld():
+    state, _ = look(licensed(), [4.0] * 20, 102.0)
+    for later_s in range(1, 15):
+        state = step(state, ns_from_s(104.0 + later_s), True, True, FAMILIAR)
+        assert not state.report.held
+
+
+def test_a_model_that_does_not_say_is_not_asked():
+    assert all(look(licensed(), [math.nan] * 30, 102.0)[1])
+
+
+def test_a_licence_that_is_withheld_still_ends_for_want_of_figures():
+    state, _ = look(licensed(), [4.0] * 20, 102.0)
+    state = state_of(BAD, FAMILIAR, state)
+    assert "stops needlessly" in state.report.reason
+    state, held = look(state, [0.5] * 80, 105.0)
+    assert not any(held[40:])
+    assert not state.withheld
+
+
+def test_nothing_is_earned_by_familiar_images_alone():
+    assert not any(look(TrustState(), [0.5] * 60, 100.0)[1])
+
+
+@given(st.lists(st.floats(0, 5) | st.just(math.nan), min_size=1, max_size=80), st.booleans())
+def test_no_licence_is_held_on_a_second_of_strange_images(values, stereo_ok):
+    state = licensed()
+    for i, value in enumerate(values):
+        before = state.report.held
+        state = see(state, seen(102.0 + i / 10, value), FAMILIAR)
+        state = step(state, ns_from_s(102.0 + i / 10), stereo_ok, True, FAMILIAR)
+        lately = [v for v in values[max(0, i - 9) : i + 1] if math.isfinite(v)]
+        if len(lately) == 10 and np.median(lately) > FAMILIAR.max_unfamiliarity:
+            assert not state.report.held
+        if state.report.held and not before:
+            quiet_s = (ns_from_s(102.0 + i / 10) - state.strange_ns) / 1e9
+            assert quiet_s >= FAMILIAR.familiar_again_s - 1e-9
+        assert not state.report.frozen or state.report.held

@@ -372,6 +372,7 @@ def test_the_flying_version_is_scored_on_frames_that_came_after_it(monkeypatch):
     versions = teach(learner, 60)
     scored = set(versions[-1].holdout_seq)
     monkeypatch.setattr(gate, "GATE_MARGIN", -10.0)  # nothing passes from now on
+    monkeypatch.setattr(gate, "MIN_REVIEW_FRAMES", 1000)  # nor is anything rolled back
     assert teach(learner, 60, start=60) == []
     assert learner.counts.rejected > 0
     newer = {f.seq for f in learner.holdout.frames} - scored
