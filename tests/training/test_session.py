@@ -7,9 +7,10 @@ from drone import topics
 from drone.clock import ns_from_s
 from drone.config import Config
 from drone.geometry import Intrinsics, StereoCalibration
-from drone.messages import Mode, StereoFrame, Tick, Truth, VehicleState
+from drone.messages import LearnerReport, Mode, StereoFrame, Tick, Truth, VehicleState
 from training import session
 from training.session import Session
+from training.teacher import Lesson
 
 WIDTH, HEIGHT = 64, 48
 CALIBRATION = StereoCalibration(Intrinsics.from_hfov(WIDTH, HEIGHT, math.radians(70)), 0.06)
@@ -167,3 +168,16 @@ def test_a_change_of_mode_is_an_event(flight):
     events = flight.log.of(topics.EVENT)
     assert [(e.kind, e.detail.split(":")[0]) for e in events] == [("mode", "hold")]
     assert "right eye black" in events[0].detail
+
+
+def test_why_a_candidate_was_refused_is_logged(flight):
+    """And nothing where no candidate was due."""
+    report = LearnerReport(1, 0, True, 1, 1, 1, 0.5, 0.1, 2, "held-out error 0.3", 1)
+    lessons = [
+        Lesson(None, report, 0.0),
+        Lesson(None, LearnerReport(*([2, 0, True] + [0] * 6)), 0.0),
+    ]
+    flight.session.learner.lesson = lambda: lessons.pop(0) if lessons else None
+    for _ in range(3):
+        flight.tick()
+    assert flight.log.of(topics.LEARNER) == [report]
