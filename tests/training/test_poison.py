@@ -5,6 +5,7 @@ and then poisoned; what flies before and after is scored on frames that nothing 
 """
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -26,6 +27,7 @@ LEVEL = (0.0, 1.0, 0.0)
 CLEAN, POISONED = 150, 60
 """Frames, at 10 Hz."""
 CONFIG = LearnerConfig(
+    start="fresh",
     steps_per_frame=2,
     batch_size=4,
     buffer_frames=40,
@@ -110,9 +112,10 @@ def error(version):
     return float(np.mean(errors))
 
 
-def poisoned(poison):
+@functools.cache
+def poisoned(poison, config=CONFIG):
     """Return the trainer, and the errors of what flew before, at worst, and at last."""
-    trainer = OnlineTrainer(Syllabus(CONFIG, SPEC, METER, 0, 1.0))
+    trainer = OnlineTrainer(Syllabus(config, SPEC, METER, 0, 1.0))
     version, flown = None, []
     for seq in range(CLEAN + POISONED):
         frame, label = sample(seq) if seq < CLEAN else poison(*sample(seq))
@@ -141,12 +144,22 @@ def test_poison_never_flies_a_worse_model(poison):
     assert trainer.counts.rejections[-1].startswith("held-out error")
 
 
+def test_a_warm_start_goes_no_further_than_the_margin():
+    """What was pre-trained in rooms is shaken more by this world; the gate's margin bounds it."""
+    warm = CONFIG.model_copy(update={"start": "warm"})
+    _, before, worst, last = poisoned(three_in_ten_wrong, warm)
+    assert worst <= gate.GATE_RATIO * before + gate.GATE_MARGIN
+    assert last <= 1.1 * before
+
+
 @pytest.mark.parametrize("poison", HARMFUL)
 def test_without_the_gate_it_does(poison, monkeypatch):
-    """Negative control."""
+    """Negative control, on the very same frames."""
+    _, before, _, _ = poisoned(poison)
     monkeypatch.setattr(gate, "GATE_MARGIN", math.inf)
-    trainer, before, worst, _ = poisoned(poison)
+    trainer, unguarded, worst, _ = poisoned.__wrapped__(poison)
     assert worst > 1.2 * before
+    assert worst > unguarded
     assert trainer.counts.rejected == 0
 
 
