@@ -18,11 +18,13 @@ class CameraSample:
         frame: rectified, of the size that the source's calibration says.
         vehicle: None where the source does not know the pose.
         health: what went wrong, or right again, with an eye since the sample before.
+        fetched_ns: when the source gave it away, by the clock of the stamps; None: at its capture.
     """
 
     frame: StereoFrame
     vehicle: VehicleState | None
     health: tuple[HealthEvent, ...] = ()
+    fetched_ns: int | None = None
 
 
 class FrameSource(Protocol):

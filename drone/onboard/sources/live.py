@@ -47,12 +47,16 @@ class LiveOptions:
         first_s: time that a camera gets to deliver its first picture.
         retry_s: wait before an unplugged camera is tried again; doubled each time.
         max_retry_s: the longest such wait.
+        stall_s: a command that is silent for so long is ended and tried again.
+        swap: of one picture with both eyes, the first half is the right eye.
     """
 
     max_skew_s: float = 0.010
     first_s: float = 10.0
     retry_s: float = 0.5
     max_retry_s: float = 8.0
+    stall_s: float = 5.0
+    swap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ class _Stream:
     reconnects: int = 0
     tries: int = 0
     trouble: str = ""
+    alive_ns: int = 0
+    reading: bool = True
 
 
 class LiveCamera:
@@ -168,6 +174,7 @@ class LiveCamera:
 
         Events that no sample carried yet are returned by `events` meanwhile.
         """
+        self._end_stalled()
         with self._changed:
             self._news = False
             found = self._newest()
@@ -225,6 +232,7 @@ class LiveCamera:
     # The threads
 
     def _begin(self, stream: _Stream) -> None:
+        stream.alive_ns = self._clock_ns()
         thread = threading.Thread(target=self._run, args=(stream,), daemon=True)
         thread.start()
         self._threads.append(thread)
@@ -243,6 +251,7 @@ class LiveCamera:
             if stream.shots and shot.stamp_ns <= stream.shots[-1].stamp_ns:
                 return  # a stamp that runs backwards belongs to no moment
             stream.shots.append(shot)
+            stream.alive_ns = self._clock_ns()
             stream.received += 1
             stream.tries = 0
             if stream.lost:
@@ -262,7 +271,7 @@ class LiveCamera:
 
     def _reopen(self, stream: _Stream) -> None:
         """Try until it opens, ever less often until a picture comes."""
-        opened = False
+        stream.reading = opened = False
         while not opened:
             wait_s = min(self._options.retry_s * 2**stream.tries, self._options.max_retry_s)
             stream.tries += 1
@@ -271,6 +280,15 @@ class LiveCamera:
             with contextlib.suppress(UserError):
                 stream.capture.open()
                 opened = True
+        with self._changed:
+            stream.alive_ns, stream.reading = self._clock_ns(), True
+
+    def _end_stalled(self) -> None:
+        """Interrupt what hangs: a network camera that is gone may leave its command waiting."""
+        silent_ns = self._clock_ns() - ns_from_s(self._options.stall_s)
+        for stream in self._streams:
+            if stream.reading and stream.alive_ns < silent_ns:
+                stream.capture.interrupt()
 
     # Under the lock
 
@@ -284,7 +302,8 @@ class LiveCamera:
             shot = _last(self._streams[0])
             if shot is None or shot.stamp_ns <= self._latest_ns:
                 return None
-            return (shot.stamp_ns, *halves(shot.picture, self._layout))
+            first, second = halves(shot.picture, self._layout)
+            return (shot.stamp_ns, *((second, first) if self._options.swap else (first, second)))
         left, right = self._streams
         pair = newest_pair(left.shots, right.shots, ns_from_s(self._options.max_skew_s))
         if pair is None:
