@@ -1,7 +1,8 @@
-"""Learning from a recorded stereo flight, test-then-train, as if it were flown now.
+"""Learning from a recorded stereo flight or a live camera, test-then-train, as if flown now.
 
-The recorded flight has its own pilot: nothing is permitted, so nothing is commanded; labels, online
-learning, model versions and trust are those of a flight, and so are log and run folder.
+The recorded flight (or whoever holds the camera) has its own pilot: nothing is permitted, so
+nothing is commanded; labels, online learning, model versions and trust are those of a flight, and
+so are log and run folder.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,10 @@ import cv2
 from drone import runfolder
 from drone.config import Config
 from drone.flightlog import FlightLogWriter
-from drone.messages import Tick, VehicleState
+from drone.messages import Decision, HealthEvent, Tick, VehicleState
 from drone.onboard.camera import CameraSample, FrameSource
+from drone.onboard.health import events
+from drone.onboard.sources.livesource import LiveSource
 from training.flight import RunResult, finish, log_header
 from training.session import Session
 
@@ -28,28 +32,41 @@ SKIP_FRAMES = 30
 """Frames at the start that do not count for the errors: every learner needs a beginning."""
 
 
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of one sample, for who watches.
+
+    Attributes:
+        decision: of its tick.
+        events: of the cameras, as their driver reported and as the images showed.
+    """
+
+    decision: Decision
+    events: tuple[HealthEvent, ...]
+
+
 def replay_dataset(
-    source: FrameSource,
+    source: FrameSource | LiveSource,
     name: str,
     config: Config,
     runs: Path,
-    on_progress: Callable[[int], None] | None = None,
+    on_progress: Callable[[Replayed], None] | None = None,
 ) -> RunResult:
     """Learn from every frame of a source after having been tested on it.
 
     Args:
-        source: the recorded flight.
+        source: the recorded flight, or an open live camera: then nothing waits for the learner.
         name: what the log says it came from.
         config: pilot and learner; the simulator's part is not used.
         runs: folder in which the run folder is made.
-        on_progress: called with the number of frames done.
+        on_progress: called after every sample.
 
     Raises:
         UserError: an image cannot be read; nothing is left behind.
     """
     cv2.setNumThreads(1)  # several would not be repeatable
     started_s = time.perf_counter()
-    session = Session(config, source.calibration)
+    session = Session(config, source.calibration, waits=not isinstance(source, LiveSource))
     session.score.skip_frames = SKIP_FRAMES
     folder = runfolder.create(runs, config.flight.name, datetime.now())
     folder.config.write_text(config.to_toml(), encoding="utf-8")
@@ -59,9 +76,11 @@ def replay_dataset(
         with closing(session), FlightLogWriter(folder.log, header) as log:
             try:
                 for seq, sample in enumerate(source.samples()):
-                    session.tick(log, _tick(seq, sample))
+                    before = session.state.health
+                    decision = session.tick(log, _tick(seq, sample))
                     if on_progress is not None:
-                        on_progress(seq + 1)
+                        found = events(before, session.state.health, decision.stamp_ns, 0)
+                        on_progress(Replayed(decision, (*sample.health, *found)))
             except KeyboardInterrupt:
                 interrupted = True
     except BaseException:
@@ -69,6 +88,7 @@ def replay_dataset(
         raise
     figures = {
         **_figures(session),
+        **({"camera": source.measures} if isinstance(source, LiveSource) else {}),
         "notes": list(source.notes),
         "interrupted": interrupted,
         "wall_s": round(time.perf_counter() - started_s, 2),
@@ -78,11 +98,12 @@ def replay_dataset(
 
 
 def _tick(seq: int, sample: CameraSample) -> Tick:
-    stamp_ns = sample.frame.stamp_ns
+    stamp_ns = sample.frame.stamp_ns if sample.fetched_ns is None else sample.fetched_ns
     zero = (0.0, 0.0, 0.0)
     unknown = VehicleState(seq, stamp_ns, False, zero, zero, (1.0, 0.0, 0.0, 0.0))
     vehicle = sample.vehicle or unknown
-    return Tick(seq, stamp_ns, True, False, sample.frame, vehicle, sample.health)
+    frame = sample.frame if sample.frame.valid else None
+    return Tick(seq, stamp_ns, True, False, frame, vehicle, sample.health)
 
 
 def _figures(session: Session) -> dict[str, Any]:

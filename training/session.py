@@ -40,8 +40,17 @@ from training.trainer import Syllabus
 class Session:
     """Everything of one flight but the world it flies in."""
 
-    def __init__(self, config: Config, calibration: StereoCalibration) -> None:
+    def __init__(self, config: Config, calibration: StereoCalibration, waits: bool = True) -> None:
+        """Prepare pilot and learner.
+
+        Args:
+            config: of the flight.
+            calibration: of the rectified frames.
+            waits: each frame waits for the lesson of the one before, for the sake of repeatability;
+                live it does not, and what comes meanwhile is not learned from.
+        """
         self.config = config
+        self._waits = waits
         self.perception = Perception(config.pilot, calibration, time.perf_counter)
         self.pilot = Pilot(config.pilot, self.perception)
         self.state = PilotState()
@@ -158,7 +167,7 @@ class Session:
 
     def _learn(self, tick: Tick, label: DistanceLabel | None) -> None:
         """Begin the lesson of a labelled frame."""
-        if tick.frame is None or label is None or not label.valid:
+        if tick.frame is None or label is None or not label.valid or self.learner.busy:
             return
         vehicle = tick.vehicle or self.state.vehicle
         attitude = vehicle.attitude if vehicle is not None and vehicle.valid else None
@@ -166,7 +175,9 @@ class Session:
         self.learner.begin(tick.frame, label, down)
 
     def _learned(self, log: FlightLogWriter) -> ModelVersion | None:
-        """Wait for the lesson of the last frame, and return the version it may have brought."""
+        """Fetch the lesson of the last frame, and return the version it may have brought."""
+        if not (self._waits or self.learner.ready):
+            return None
         lesson = self.learner.lesson()
         if lesson is None:
             return None

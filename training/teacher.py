@@ -65,6 +65,16 @@ class Learner:
             raise self._gone() from error
         self._busy = True
 
+    @property
+    def busy(self) -> bool:
+        """A lesson was begun and has not been fetched."""
+        return self._busy
+
+    @property
+    def ready(self) -> bool:
+        """`lesson` need not wait."""
+        return not self._busy or self._pipe.poll()
+
     def lesson(self) -> Lesson | None:
         """Wait for the lesson that was begun; None if none was.
 

@@ -11,12 +11,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from drone.clock import s_from_ns
 from drone.config import Config
+from drone.messages import Eye
 from drone.runfolder import RunFolder
 
 if TYPE_CHECKING:
     from training.flight import OnProgress
     from training.flight import Progress as FlightState
+    from training.replay import Replayed
 
 MODES = ("stereo", "training_wheels", "mono", "hold", "land")
 
@@ -99,6 +102,17 @@ def print_flight(figures: Mapping[str, Any], run: RunFolder) -> None:
         console.print(f"Report:     {run.report}", soft_wrap=True)
 
 
+def _camera(camera: Mapping[str, Any]) -> str:
+    skew = ""
+    if camera["skew_pairs"]:
+        median, most = (number(1000 * camera[f"skew_{k}_s"], 1, " ms") for k in ("median", "max"))
+        skew = f" Eyes {median} apart in the median, {most} at most."
+    return (
+        f"Camera: {camera['delivered']} pictures fetched, {camera['dropped']} dropped, "
+        f"{camera['reconnects']} times back after it was unplugged.{skew}"
+    )
+
+
 _COLUMNS = ("time", "flown", "m/min", "turning", "needless\nstops/100 m", "collisions")
 
 
@@ -143,6 +157,32 @@ def time_progress(duration_s: float, quiet: bool) -> Iterator[Callable[[float], 
         yield lambda done_s: bar.update(task, completed=done_s)
 
 
+@contextmanager
+def live_progress(end_s: float, quiet: bool) -> Iterator[Callable[[Replayed], None]]:
+    """Show what a live camera's newest frame says, and every event of an eye on its own line."""
+    texts = ("{task.fields[clock]}", "{task.fields[seen]}")
+    with _bar(*texts, quiet=quiet) as bar:
+        task = bar.add_task("", total=end_s if math.isfinite(end_s) else None, clock="0 s", seen="")
+
+        standing: dict[tuple[Eye, str], bool] = {}
+
+        def show(done: Replayed) -> None:
+            decision = done.decision
+            now_s = s_from_ns(decision.stamp_ns)
+            for event in done.events:  # the driver says it, and then the images show it
+                if standing.get((event.eye, event.kind), False) == event.active:
+                    continue
+                standing[event.eye, event.kind] = event.active
+                what = f"{event.eye.value} {event.kind} {'begins' if event.active else 'ends'}"
+                bar.console.print(f"{now_s:7.1f} s  {what}", highlight=False)
+            stereo = number(decision.stereo_obstacle_m, 2, " m")
+            mono = number(decision.mono_obstacle_m, 2, " m")
+            seen = f"stereo {stereo:>6}  mono {mono:>6}"
+            bar.update(task, completed=now_s, clock=f"{now_s:.0f} s", seen=seen)
+
+        yield show
+
+
 def print_replay(figures: Mapping[str, Any], run: RunFolder) -> None:
     """Print the summary of a replayed data set."""
     console = Console()
@@ -165,4 +205,8 @@ def print_replay(figures: Mapping[str, Any], run: RunFolder) -> None:
         f"Within a factor of 1.25: {number(100 * figures['delta_125'], 0, ' %')} "
         f"of {figures['n']} frames."
     )
+    if "camera" in figures:
+        console.print(_camera(figures["camera"]))
+    if figures["interrupted"]:
+        console.print("Interrupted: everything is complete up to then.")
     console.print(f"Run folder: {run.path}", soft_wrap=True)

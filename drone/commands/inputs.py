@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drone.errors import UserError
 
 if TYPE_CHECKING:
+    from drone.onboard.sources.liveopening import LiveRequest
     from drone.onboard.sources.options import SourceOptions
 
 INPUT_HELP = (
@@ -61,6 +63,56 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         "--pose-topic", metavar="TOPIC", help="pose of the vehicle in a bag (default: the only one)"
     )
     cameras.add_argument("--swap", action="store_true", help="exchange left and right")
+
+
+def add_live_options(parser: argparse.ArgumentParser) -> None:
+    """Add the live camera, which stands in for recorded input."""
+    live = parser.add_argument_group("a live camera instead of recorded input")
+    live.add_argument(
+        "--live",
+        metavar="CAMERA",
+        nargs="+",
+        help="one camera with both eyes (see --layout), or the left and the right one: "
+        "/dev/video0, rtsp://..., csi:0, jetson:0, or 'pipe:COMMAND' that writes grey raw video; "
+        "--start and --end count from its first picture, and without --end Ctrl-C ends it",
+    )
+    live.add_argument(
+        "--size", metavar="WxH", help="of one eye's picture (default: that of the calibration)"
+    )
+    live.add_argument(
+        "--max-skew-ms",
+        metavar="MS",
+        type=float,
+        help="eyes that take their pictures farther apart are out of sync (default: 10)",
+    )
+
+
+def live_request(args: argparse.Namespace) -> LiveRequest | None:
+    """Return which camera is asked for, None without one.
+
+    Raises:
+        UserError: options that do not go together, or a value that makes no sense.
+    """
+    from drone.onboard.sources.liveopening import LiveRequest
+
+    if args.live is None:
+        if args.size is not None or args.max_skew_ms is not None:
+            raise UserError("--size and --max-skew-ms go with --live")
+        return None
+    for value, name in ((args.right, "--right"), (args.topics, "--topics")):
+        if value is not None:
+            raise UserError(f"{name} is of recorded input; --live takes one camera, or two")
+    size_px = None if args.size is None else _size_px(args.size)
+    if args.max_skew_ms is None:
+        return LiveRequest(tuple(args.live), size_px)
+    return LiveRequest(tuple(args.live), size_px, args.max_skew_ms / 1000)
+
+
+def _size_px(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if match is None:
+        raise UserError(f"--size {text!r}: expected width and height in px, such as 640x480")
+    return int(match[1]), int(match[2])
 
 
 def source_options(args: argparse.Namespace) -> SourceOptions:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -17,25 +18,36 @@ from drone.commands.common import (
     need,
     print_json,
 )
-from drone.commands.inputs import INPUT_HELP, add_input_options, source_options
+from drone.commands.inputs import (
+    INPUT_HELP,
+    add_input_options,
+    add_live_options,
+    live_request,
+    source_options,
+)
 from drone.config import Config, launch_folder, load, loads
 from drone.errors import UserError
 from drone.runfolder import Input, resolve_input
+
+if TYPE_CHECKING:
+    from drone.onboard.sources.liveopening import LiveRequest
+    from training.flight import RunResult
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
     p = command_parser(
         "replay",
-        "On recorded images of any kind: make labels and learn from them as if they were flown "
-        "now, each frame tested before it is learned from. With --verify: step the pilot over a "
-        "flight's log and compare every decision.",
+        "On recorded images of any kind, or from a live camera: make labels and learn from them as "
+        "if they were flown now, each frame tested before it is learned from; all of it is logged. "
+        "With --verify: step the pilot over a flight's log and compare every decision.",
         "drone replay datasets/V1_01_easy --json\n"
         "  drone replay film.avi --calibration stereo.toml --end 60\n"
+        "  drone replay --live /dev/video0 --calibration stereo.toml --end 60\n"
         "  drone replay runs/20260101-120000-room --retrain\n"
         "  drone replay runs/20260101-120000-room --verify",
     )
-    p.add_argument("input", help=INPUT_HELP)
+    p.add_argument("input", nargs="?", help=INPUT_HELP)
     p.add_argument("--verify", action="store_true", help="replay a log's decisions and compare")
     p.add_argument(
         "--retrain",
@@ -49,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--no-report", action="store_true", help="leave report.html out")
     add_input_options(p)
+    add_live_options(p)
     add_config_options(p, "replay.toml")
     add_output_options(p)
     return p
@@ -56,6 +69,11 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Verify or learn."""
+    request = live_request(args)
+    if request is not None:
+        return _learn_live(request, args)
+    if args.input is None:
+        raise UserError("name recorded input (drone replay film.avi), or a camera with --live")
     found = resolve_input(args.input)
     if args.recompute and not args.verify:
         raise UserError("--recompute goes with --verify")
@@ -132,18 +150,42 @@ def _learn(found: Input, args: argparse.Namespace) -> int:
     need("torch", "train")
     options = source_options(args)
     config = _config(found, args)
-    from drone.commands.display import many_progress, print_replay
+    from drone.commands.display import many_progress
     from drone.onboard.sources.opening import open_source
     from training.replay import replay_dataset
 
     source = open_source(found, options, config.pilot.grid_spec)
     with many_progress(len(source), quiet=args.json, what="frames") as advance:
         result = replay_dataset(source, found.path.name, config, args.runs, lambda _: advance())
+    return _finish(result, args)
+
+
+def _learn_live(request: LiveRequest, args: argparse.Namespace) -> int:
+    """Label, learn and log what a camera shows, until --end or Ctrl-C."""
+    if args.input is not None or args.verify or args.retrain or args.recompute:
+        raise UserError("--live goes without recorded input, and without --verify and --retrain")
+    need("torch", "train")
+    options = source_options(args)
+    config = load(args.config or launch_folder() / "live.toml", args.overrides)
+    from drone.commands.display import live_progress
+    from drone.onboard.sources.liveopening import open_live
+    from training.replay import replay_dataset
+
+    camera = open_live(request, options, config.pilot.grid_spec)
+    with camera as source, live_progress(options.end_s, quiet=args.json) as on_progress:
+        result = replay_dataset(source, f"live {source.name}", config, args.runs, on_progress)
+    return _finish(result, args)
+
+
+def _finish(result: RunResult, args: argparse.Namespace) -> int:
+    """Write the report, and print what came of it."""
+    from drone.commands.display import print_replay
+
     if not args.no_report:
         from drone.report import write_report
 
         write_report(result.run.path)
-    for note in source.notes:
+    for note in result.figures["notes"]:
         print(f"drone replay: {note}", file=sys.stderr)  # noqa: T201
     if args.json:
         print_json(result.figures)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import subprocess
 import tempfile
@@ -26,7 +27,7 @@ import numpy as np
 from drone.clock import ns_from_s
 from drone.errors import UserError
 from drone.messages import Image
-from drone.onboard.sources.video import grey
+from drone.onboard.sources.video import grey, quiet_decoders
 
 STOP_S = 2.0
 """Time that a command gets to end by itself."""
@@ -126,6 +127,7 @@ class DeviceCapture:
             raise UserError(
                 f"{self.path}: may not be read; right is a user in the group of the device (video)"
             )
+        quiet_decoders()
         capture = cv2.VideoCapture(self.path, cv2.CAP_V4L2 if self._is_device else cv2.CAP_FFMPEG)
         if not capture.isOpened():
             raise UserError(
@@ -196,6 +198,7 @@ class PipeCapture:
         yuv420: it writes YUV 4:2:0 (the grey plane and half as much of colour), else plain grey.
         delay_s: time from capture to arrival, as far as it is known; subtracted from stamps.
         clock_ns: monotonic.
+        title: what a user called it; empty: the command line.
     """
 
     command: Sequence[str]
@@ -203,14 +206,15 @@ class PipeCapture:
     yuv420: bool = False
     delay_s: float = 0.0
     clock_ns: Callable[[], int] = time.monotonic_ns
+    title: str = ""
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _errors: IO[bytes] | None = field(default=None, repr=False)
     _interrupted: bool = field(default=False, repr=False)
 
     @property
     def name(self) -> str:
-        """The command line."""
-        return shlex.join(self.command)
+        """What a user called it, or the command line."""
+        return without_password(self.title or shlex.join(self.command))
 
     def open(self) -> None:
         """Start the command; raises as `Capture.open`."""
@@ -223,6 +227,7 @@ class PipeCapture:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
+                start_new_session=True,  # Ctrl-C is the program's, which ends the command itself
             )
         except OSError as error:
             self.close()
@@ -255,7 +260,7 @@ class PipeCapture:
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - 2000))
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else ""
+        return without_password(lines[-1]) if lines else ""
 
     def interrupt(self) -> None:
         """End the command."""
@@ -296,11 +301,11 @@ def capture_from(text: str, mode: CameraMode) -> Capture:
     """
     scheme, _, rest = text.partition(":")
     if scheme in ("rtsp", "http", "https", "udp", "tcp"):
-        return PipeCapture(ffmpeg_command(text, mode), mode)
+        return PipeCapture(ffmpeg_command(text, mode), mode, title=text)
     if scheme == "csi" and rest.isdigit():
-        return PipeCapture(rpicam_command(int(rest), mode), mode, yuv420=True)
+        return PipeCapture(rpicam_command(int(rest), mode), mode, yuv420=True, title=text)
     if scheme == "jetson" and rest.isdigit():
-        return PipeCapture(jetson_command(int(rest), mode), mode)
+        return PipeCapture(jetson_command(int(rest), mode), mode, title=text)
     if scheme == "pipe" and rest.strip():
         return PipeCapture(tuple(shlex.split(rest)), mode)
     if text.startswith("/dev/") or Path(text).is_file():
@@ -309,6 +314,11 @@ def capture_from(text: str, mode: CameraMode) -> Capture:
         f"camera {text!r}: right is a device such as /dev/video0, rtsp://..., csi:0, jetson:0, or "
         "pipe:COMMAND"
     )
+
+
+def without_password(text: str) -> str:
+    """Return a text in which addresses have lost their user and password."""
+    return re.sub(r"://[^/@\s]*@", "://", text)
 
 
 def ffmpeg_command(url: str, mode: CameraMode) -> tuple[str, ...]:

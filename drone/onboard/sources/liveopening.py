@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from drone.errors import UserError
 from drone.geometry import GridSpec
-from drone.onboard.calibration import RawStereoCalibration, Rectifier
+from drone.onboard.calibration import RawStereoCalibration
 from drone.onboard.calibration_files import read_calibration
 from drone.onboard.map_cache import MapCache
-from drone.onboard.sources.capture import CameraMode, capture_from
+from drone.onboard.sources.capture import CameraMode, capture_from, without_password
 from drone.onboard.sources.live import LiveCamera, LiveOptions
 from drone.onboard.sources.livesource import LiveSource
 from drone.onboard.sources.options import Layout, SourceOptions
@@ -37,7 +36,7 @@ class LiveRequest:
 
     names: tuple[str, ...]
     size_px: tuple[int, int] | None = None
-    max_skew_s: float = LiveOptions.max_skew_s
+    max_skew_s: float = 0.010
 
     def __post_init__(self) -> None:
         if len(self.names) not in (1, 2):
@@ -86,7 +85,8 @@ def open_live(
         options.layout,
         LiveOptions(max_skew_s=request.max_skew_s, swap=options.swap and both),
     )
-    return LiveSource(camera, " and ".join(request.names), options, time.monotonic_ns)
+    name = without_password(" and ".join(request.names))
+    return LiveSource(camera, name, options, time.monotonic_ns)
 
 
 def _raw(request: LiveRequest, options: SourceOptions) -> tuple[RawStereoCalibration, str]:

@@ -58,6 +58,12 @@ def grey(picture: NDArray[Any]) -> Image:
     return np.ascontiguousarray(picture, np.uint8)
 
 
+def quiet_decoders() -> None:
+    """Keep OpenCV's decoders from complaining on standard error: what matters is said here."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+
+
 @dataclass(frozen=True, slots=True)
 class Film:
     """One file.
@@ -117,9 +123,7 @@ class _Frames:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise UserError(f"{path}: no such file; right is a film such as flight.avi")
-        # Decoders complain on standard error by themselves; what matters is said here.
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+        quiet_decoders()
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise UserError(f"{path}: cannot be decoded as a film; is the file whole?")

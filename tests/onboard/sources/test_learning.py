@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from planes import wall, write_film, write_images
 from drone.cli import main
 from drone.config import load
 from drone.flightlog import FlightLog
+from drone.replay import verify
 from drone.runfolder import RunFolder
 
 pytest.importorskip("torch", reason="learning needs the extra `train`")
@@ -123,6 +125,60 @@ def test_options_that_do_not_go_together(
     where, *_ = folder(tmp_path / "input")
     assert main(["replay", where, *arguments, "--runs", str(tmp_path / "runs")]) == 2
     err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+# A live camera
+
+
+@pytest.mark.skipif(
+    not (shutil.which("ffmpeg") and shutil.which("timeout")), reason="ffmpeg is not installed"
+)
+def test_learning_from_a_camera_that_is_unplugged_in_flight(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = write_film(tmp_path / "film.avi", (np.hstack(p) for p in wall(20)), codec="MJPG")
+    flags = f"-nostdin -loglevel error -re -stream_loop -1 -i {film} -pix_fmt gray -f rawvideo"
+    camera = f"pipe:timeout -s KILL 1.5 ffmpeg {flags} pipe:1"  # unplugged after 1.5 s
+    options = ["--size", "128x96", "--end", "4", *RECTIFIED]
+    assert main(["replay", "--live", camera, *options, *QUICK, "--runs", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    figures = json.loads(out)
+    assert figures["camera"]["reconnects"] >= 1
+    assert figures["labelled"] >= 5
+    assert figures["frames"] <= figures["camera"]["delivered"]
+    assert "pair unplugged begins" in err
+    assert "pair unplugged ends" in err
+    assert "unplugged and back again" in figures["notes"][0]
+    log = FlightLog(RunFolder(Path(figures["run"])).log)
+    ticks = list(log.ticks())
+    events = [(e.kind, e.active) for tick in ticks for e in tick.health]
+    assert events[:2] == [("unplugged", True), ("unplugged", False)]
+    assert any(tick.frame is None for tick in ticks), "silence is a tick"
+    assert verify(log.path, recompute=True).mismatches == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--live", "/dev/video97", *RECTIFIED, "--size", "128x96"], "no such camera; cameras he"),
+        (["--live", "/dev/null", *RECTIFIED, "--size", "128x96"], "cannot be opened; is it a cam"),
+        (["--live", "/dev/video97", *RECTIFIED, "--size", "big"], "expected width and height"),
+        (["--live", "/dev/video97"], "nobody says how the cameras see"),
+        (["--live", "/dev/video97", "--right", "x"], "--right is of recorded input"),
+        (["x", "--live", "/dev/video97"], "--live goes without recorded input"),
+        (["--live", "/dev/video97", "--retrain"], "--live goes without recorded input"),
+        (["x", "--size", "1x1"], "--size and --max-skew-ms go with --live"),
+        ([], "name recorded input (drone replay film.avi), or a camera with --live"),
+    ],
+)
+def test_a_camera_that_cannot_be_is_an_error_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(["replay", *arguments, "--runs", str(tmp_path / "runs")]) == 2
+    err = capfd.readouterr().err
     assert message in err
     assert err.count("\n") == 1
     assert not (tmp_path / "runs").exists()
