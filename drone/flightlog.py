@@ -43,8 +43,10 @@ from drone.messages import HealthEvent, Image, ModelVersion, StereoFrame, Tick, 
 from drone.topics import Topic
 from drone.viewermessages import camera_calibrations, image_from_raw, pose_in_frame, raw_image
 
-__all__ = ["FORMAT_VERSION", "FlightLog", "FlightLogWriter", "LogHeader"]
+__all__ = ["FORMAT_VERSION", "LIVE_SOURCE", "FlightLog", "FlightLogWriter", "LogHeader"]
 
+LIVE_SOURCE = "live "
+"""With this begins the source of what was recorded from a live camera; its name follows."""
 _CHUNK_BYTES = 256 * 1024
 _MAX_TIME_NS = 2**32 * NS_PER_S
 """Foxglove's timestamps hold unsigned 32-bit seconds."""

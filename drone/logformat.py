@@ -41,7 +41,7 @@ class LogHeader:
         utc_offset_ns: added to a stamp it gives UTC, and so the log's times.
         calibration: of the stereo pair.
         pilot_state: the pilot's state before the first tick, JSON.
-        source: `sim`, or where recorded input came from.
+        source: `sim`, or where recorded input came from; a live camera's begins with `live `.
         extra: more, by name (for example the room, for the report).
     """
 

@@ -54,6 +54,7 @@ class Script:
     truth: bool = True
     frames: bool = True
     positions: bool = True
+    vehicle: bool = True
     permitted: bool = True
     trusted: bool = True
     end: str = "time is over"
@@ -101,13 +102,15 @@ def position_at(k: int, script: Script) -> tuple[float, float, float]:
     if not script.positions:
         return (math.nan, math.nan, math.nan)
     jumped = script.trusted and script.network and k * STEP_S >= 15
+    if not script.vehicle:
+        return (0.0, 0.0, 0.0)
     return (k * STEP_M, 3.0 if jumped else 0.0, -1.1)
 
 
 def write_tick(log: FlightLogWriter, k: int, script: Script) -> None:
     t_s, now_ns = k * STEP_S, ns_from_s(k * STEP_S)
     where = position_at(k, script)
-    vehicle = VehicleState(k, now_ns, True, where, (0.5, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0))
+    vehicle = VehicleState(k, now_ns, script.vehicle, where, (0.5, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0))
     image = np.full((24, 32), 10 + k % 200, np.uint8)
     frame = StereoFrame(k, now_ns, True, image, image) if script.frames else None
     model = None
@@ -265,6 +268,18 @@ def test_a_recorded_flight_was_not_flown(tmp_path: Path) -> None:
     assert third == "Nothing was flown: the human pilot had control throughout."
     assert story.way_m(flight) == pytest.approx(10.0)
     assert not story.warnings(flight)
+
+
+def test_a_live_camera_was_watched_and_its_unknown_place_is_not_the_origin(tmp_path: Path) -> None:
+    script = Script(
+        truth=False, permitted=False, trusted=False, vehicle=False, source="live /dev/video0"
+    )
+    flight = flight_of(tmp_path, script)
+    assert story.headline(flight) == "Mono learned from a live camera"
+    assert story.sentences(flight)[0].startswith("A live camera was watched for 20 s: 201 frames,")
+    assert not len(flight.track)
+    assert not track.trajectories(flight)
+    assert story.key_figures(flight)[0].note == "no position known"
 
 
 # The page

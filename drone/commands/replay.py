@@ -168,12 +168,15 @@ def _learn_live(request: LiveRequest, args: argparse.Namespace) -> int:
     options = source_options(args)
     config = load(args.config or launch_folder() / "live.toml", args.overrides)
     from drone.commands.display import live_progress
+    from drone.flightlog import LIVE_SOURCE
     from drone.onboard.sources.liveopening import open_live
     from training.replay import replay_dataset
 
     camera = open_live(request, options, config.pilot.grid_spec)
     with camera as source, live_progress(options.end_s, quiet=args.json) as on_progress:
-        result = replay_dataset(source, f"live {source.name}", config, args.runs, on_progress)
+        result = replay_dataset(
+            source, f"{LIVE_SOURCE}{source.name}", config, args.runs, on_progress
+        )
     return _finish(result, args)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from drone.clock import s_from_ns
 from drone.config import Config, loads
-from drone.flightlog import FlightLog, LogHeader
+from drone.flightlog import LIVE_SOURCE, FlightLog, LogHeader
 from drone.messages import (
     Decision,
     DistanceLabel,
@@ -153,6 +153,11 @@ class Flight:
         return bool(np.isfinite(self.frames["true_m"]).any())
 
     @property
+    def live(self) -> bool:
+        """A live camera was watched, by `drone replay --live`."""
+        return self.header.source.startswith(LIVE_SOURCE)
+
+    @property
     def watched(self) -> bool:
         """The human pilot had control throughout: a recorded flight, or a vehicle carried."""
         return bool(len(self.ticks)) and not self.ticks["permitted"].any()
@@ -259,7 +264,8 @@ class _Reader:
 
     def _tick(self, tick: Tick) -> None:
         self._now[Tick] = tick
-        self._vehicle = tick.vehicle or self._vehicle
+        if tick.vehicle is not None and tick.vehicle.valid:
+            self._vehicle = tick.vehicle
         model: ModelVersion | None = tick.model
         if model is not None:
             swap = Swap(self._t_s(tick.stamp_ns), model.seq, model.sha256, len(model.onnx))

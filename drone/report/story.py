@@ -46,7 +46,8 @@ def headline(flight: Flight) -> str:
     if not len(flight.ticks):
         return "Nothing was flown"
     if flight.watched:
-        return "Mono learned from a recorded flight" if flight.swaps else "A recorded flight"
+        what = "a live camera" if flight.live else "a recorded flight"
+        return f"Mono learned from {what}" if flight.swaps else what.capitalize()
     mode_s = flight.figures["mode_s"]
     collisions = flight.figures["collisions"][Mode.MONO.value]
     if mode_s[Mode.MONO.value]:
@@ -68,9 +69,12 @@ def _watched(flight: Flight) -> list[str]:
         f"before they were learned from; always telling the running mean of the labels gives "
         f"{math.exp(errors['mean_male']):.2f}."
     )
+    watched_s = seconds(flight.duration_s)
+    what = f"A recorded flight of {watched_s} was watched"
+    if flight.live:
+        what = f"A live camera was watched for {watched_s}"
     return [
-        f"A recorded flight of {seconds(flight.duration_s)} was watched: {frames}, "
-        f"{figures['labelled_frames']} of them labelled by stereo, {models}.",
+        f"{what}: {frames}, {figures['labelled_frames']} of them labelled by stereo, {models}.",
         error if errors["n"] else "Mono told no distance that could be checked.",
         "Nothing was flown: the human pilot had control throughout.",
     ]
@@ -211,6 +215,12 @@ def way_m(flight: Flight) -> float:
     return float(np.hypot(np.diff(rows["north_m"]), np.diff(rows["east_m"])).sum())
 
 
+def _way(flight: Flight) -> Figure:
+    if not len(flight.track):
+        return Figure("watched", seconds(flight.duration_s), "no position known")
+    return Figure("watched", metres(way_m(flight)), seconds(flight.duration_s))
+
+
 def _overrode(count: int) -> str:
     return f"; stereo overrode mono {_times(count)}" if count else "; stereo never overrode mono"
 
@@ -225,7 +235,7 @@ def key_figures(flight: Flight) -> list[Figure]:
     errors = measures["obstacle_distance"]
     if flight.watched:
         return [
-            Figure("watched", metres(way_m(flight)), seconds(flight.duration_s)),
+            _way(flight),
             Figure("frames", str(len(flight.frames)), _versions(flight)),
             _distance_error(flight),
             Figure(
