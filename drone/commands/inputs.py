@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,6 +122,7 @@ def source_options(args: argparse.Namespace) -> SourceOptions:
     Raises:
         UserError: options that do not go together, or a value that makes no sense.
     """
+    from drone.onboard.map_cache import user_cache
     from drone.onboard.sources.options import Layout, RectifiedPair, SourceOptions
 
     rectified = None
@@ -142,6 +144,7 @@ def source_options(args: argparse.Namespace) -> SourceOptions:
         topics=None if args.topics is None else _topics(args.topics),
         pose_topic=args.pose_topic,
         swap=args.swap,
+        cache=user_cache(os.environ),
     )
 
 

@@ -289,7 +289,7 @@ class Rectifier:
 
     @cached_property
     def _maps(self) -> Mapping[str, PixelMap]:
-        key = f"{self.raw.hash}-{self.width_px}x{self.height_px}-cv{cv2.__version__}"
+        key = f"{self.raw.hash}-{self.width_px}x{self.height_px}-{self._view}-cv{cv2.__version__}"
         kept = None if self.cache is None else self.cache.load(key)
         if kept is not None and self._are_maps(kept):
             return kept
@@ -301,6 +301,12 @@ class Rectifier:
         if self.cache is not None:
             self.cache.store(key, maps)
         return maps
+
+    @property
+    def _view(self) -> str:
+        """Eight hex digits that name how the eyes are turned and cut."""
+        numbers = np.concatenate([*self.rotations, self.calibration.left.matrix])
+        return hashlib.sha256(numbers.tobytes()).hexdigest()[:8]
 
     def _are_maps(self, arrays: Mapping[str, PixelMap]) -> bool:
         shape = (self.height_px, self.width_px, 2)

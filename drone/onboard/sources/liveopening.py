@@ -10,7 +10,6 @@ from drone.errors import UserError
 from drone.geometry import GridSpec
 from drone.onboard.calibration import RawStereoCalibration
 from drone.onboard.calibration_files import read_calibration
-from drone.onboard.map_cache import MapCache
 from drone.onboard.sources.capture import CameraMode, capture_from, without_password
 from drone.onboard.sources.live import LiveCamera, LiveOptions
 from drone.onboard.sources.livesource import LiveSource
@@ -58,24 +57,20 @@ class LiveRequest:
 
 
 def open_live(
-    request: LiveRequest,
-    options: SourceOptions,
-    grid: GridSpec | None = None,
-    cache: MapCache | None = None,
+    request: LiveRequest, options: SourceOptions, grid: GridSpec | None = None
 ) -> LiveSource:
     """Return a live camera as a source; `with` opens it.
 
     Args:
         request: which camera.
-        options: calibration, layout, sides, and which part at which rate and size.
+        options: calibration, layout, sides, and which part at which rate and size; map cache.
         grid: cells into which the rectified images must divide.
-        cache: of rectification maps.
 
     Raises:
         UserError: no calibration or one that does not fit, or a name that is no camera.
     """
     raw, said_by = _raw(request, options)
-    rectifier = rectifier_for(raw, options.scale, grid, said_by, cache)
+    rectifier = rectifier_for(raw, options, grid, said_by)
     both = len(request.names) == 1
     mode = _mode(raw, options, both)
     names = request.names[::-1] if options.swap and not both else request.names

@@ -12,6 +12,7 @@ import numpy as np
 from drone.errors import UserError
 from drone.geometry import Intrinsics
 from drone.onboard.calibration import CameraModel, RawStereoCalibration, rigid
+from drone.onboard.map_cache import MapCache
 
 
 class Layout(StrEnum):
@@ -67,6 +68,7 @@ class SourceOptions:
         topics: of the left and the right image in a bag.
         pose_topic: of the vehicle's pose in a bag; None takes the only one there is.
         swap: left is right and right is left.
+        cache: where rectification maps outlast the program; None keeps them in memory only.
 
     Raises:
         UserError: a value that makes no sense.
@@ -83,6 +85,7 @@ class SourceOptions:
     topics: tuple[str, str] | None = None
     pose_topic: str | None = None
     swap: bool = False
+    cache: MapCache | None = None
 
     def __post_init__(self) -> None:
         _require(0 <= self.start_s < math.inf, f"--start {self.start_s:g}", "at least 0 seconds")

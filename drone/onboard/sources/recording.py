@@ -23,7 +23,6 @@ from drone.messages import Image, StereoFrame
 from drone.onboard.calibration import RawStereoCalibration, Rectifier, rectified_size
 from drone.onboard.calibration_files import read_calibration
 from drone.onboard.camera import CameraSample
-from drone.onboard.map_cache import MapCache
 from drone.onboard.sources.options import SourceOptions
 from drone.onboard.sources.swapped import looks_swapped
 from drone.onboard.track import Track
@@ -205,7 +204,7 @@ def open_recording(
     """
     chosen = choose(reader.name, reader.stamps_ns, options)
     raw, said_by = _raw(reader, chosen, known, options)
-    rectifier = rectifier_for(raw, options.scale, grid, f"{reader.name}: {said_by}")
+    rectifier = rectifier_for(raw, options, grid, f"{reader.name}: {said_by}")
     recording = Recording(reader, chosen, rectifier, said_by, known.track, options.swap)
     recording.check_sides()
     return recording
@@ -278,28 +277,23 @@ def _first_image(reader: PairReader, chosen: Indices) -> tuple[tuple[int, int], 
 
 
 def rectifier_for(
-    raw: RawStereoCalibration,
-    scale: float,
-    grid: GridSpec | None,
-    where: str,
-    cache: MapCache | None = None,
+    raw: RawStereoCalibration, options: SourceOptions, grid: GridSpec | None, where: str
 ) -> Rectifier:
     """Return the rectifier whose images are scaled and divide into the grid's cells.
 
     Args:
         raw: the two eyes.
-        scale: of the rectified images.
+        options: scale of the rectified images, and the cache of their maps.
         grid: cells.
         where: who says what the eyes are, for messages.
-        cache: of rectification maps.
 
     Raises:
         UserError: the images are too small, or the eyes see nothing in common.
     """
     pinhole = raw.left.pinhole
-    wanted = (round(scale * pinhole.width), round(scale * pinhole.height))
+    wanted = (round(options.scale * pinhole.width), round(options.scale * pinhole.height))
     try:
-        rectifier = Rectifier(raw, *rectified_size(*wanted, grid or GridSpec()), cache)
+        rectifier = Rectifier(raw, *rectified_size(*wanted, grid or GridSpec()), options.cache)
         _ = rectifier.calibration  # raises here, not at the first frame
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error

@@ -13,6 +13,7 @@ from planes import wall, write_film, write_images
 from drone.cli import main
 from drone.config import load
 from drone.flightlog import FlightLog
+from drone.onboard.map_cache import MapCache
 from drone.replay import verify
 from drone.runfolder import RunFolder
 
@@ -90,6 +91,22 @@ def test_learning_again_from_a_log(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run.path.name.endswith("-retrain")
     before = load(RunFolder(Path(str(first["run"]))).config)
     assert load(run.config).pilot == before.pilot  # by the log's own configuration
+
+
+def test_a_second_start_reads_the_maps_of_the_first_and_damaged_ones_are_made_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    arguments = [*folder(tmp_path / "input"), "--end", "0.35"]
+    assert learn(capsys, tmp_path / "runs", *arguments)["labelled"] == 4
+    (path,) = (tmp_path / "drone" / "rectify").iterdir()
+    sound = path.read_bytes()
+    grey = {name: np.full((96, 128, 2), 7, np.float32) for name in ("left", "right")}
+    MapCache(path.parent).store(path.stem, grey)  # every pixel shows the same
+    assert learn(capsys, tmp_path / "runs", *arguments)["labelled"] == 0, "it was not read"
+    path.write_bytes(sound[:-50])
+    assert learn(capsys, tmp_path / "runs", *arguments)["labelled"] == 4
+    assert path.read_bytes() == sound
 
 
 @pytest.mark.parametrize(
