@@ -1,7 +1,8 @@
 """Run folders, and what kind of recorded input an argument names.
 
 A run is one folder, `runs/<stamp>-<name>/`, with `flight.mcap`, `report.html`, `model.onnx`,
-`config.toml` and `result.json`. Every command that takes recorded input takes one argument, which
+`config.toml`, `result.json` and, of the network, `weights.safetensors`.
+Every command that takes recorded input takes one argument, which
 `resolve_input` makes into an `Input`: a run folder, a log, a film, a bag or a data-set folder.
 """
 
@@ -26,7 +27,8 @@ REPORT_NAME = "report.html"
 MODEL_NAME = "model.onnx"
 CONFIG_NAME = "config.toml"
 RESULT_NAME = "result.json"
-_NAMES = (LOG_NAME, REPORT_NAME, MODEL_NAME, CONFIG_NAME, RESULT_NAME)
+WEIGHTS_NAME = "weights.safetensors"
+_NAMES = (LOG_NAME, REPORT_NAME, MODEL_NAME, CONFIG_NAME, RESULT_NAME, WEIGHTS_NAME)
 _TEMPORARY = ".tmp"
 _MCAP_PROFILE_AT = 17
 """Where the profile's length and text begin in an MCAP file."""
@@ -57,6 +59,11 @@ class RunFolder:
     def model(self) -> Path:
         """The last model version that passed its checks."""
         return self.path / MODEL_NAME
+
+    @property
+    def weights(self) -> Path:
+        """The learner's own weights of that version, where it has any: what `export` checks by."""
+        return self.path / WEIGHTS_NAME
 
     @property
     def config(self) -> Path:

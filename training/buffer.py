@@ -95,6 +95,11 @@ class ReplayBuffer:
     def __len__(self) -> int:
         return sum(len(b) for b in self._buckets)
 
+    @property
+    def frames(self) -> list[LabelledFrame]:
+        """All frames, bucket by bucket, oldest first in each; added in this order, the same."""
+        return [frame for bucket in self._buckets for frame in bucket]
+
     def add(self, frame: LabelledFrame) -> None:
         """Take in a frame."""
         if len(self) >= self._capacity:

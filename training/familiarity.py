@@ -16,10 +16,12 @@ where: Huang and Belongie 2017 (arXiv 1703.06868).
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -89,6 +91,21 @@ class Familiarity:
         """Count an image among those that no version learns from."""
         self._held_out.append(self.features(image))
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what was seen, for the next flight."""
+        kept = {"learned": self._learned, "held_out": self._held_out}
+        return {
+            "familiarity.weights": _fingerprint(),
+            **{f"familiarity.{name}": np.stack(seen) for name, seen in kept.items() if seen},
+        }
+
+    def recall(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `arrays` returned; features of other convolutions are of no use."""
+        if not np.array_equal(arrays.get("familiarity.weights", 0), _fingerprint()):
+            return
+        self._learned.extend(arrays.get("familiarity.learned", ()))
+        self._held_out.extend(arrays.get("familiarity.held_out", ()))
+
     @property
     def known(self) -> bool:
         """Whether enough was seen to say what is unfamiliar."""
@@ -115,6 +132,14 @@ class Familiarity:
         name = add_features(graph, self._spec.height_px, self._spec.width_px)
         _add_distance(graph, name, mean, whitening * np.float32(scale))
         return _appended(model, graph)
+
+
+def _fingerprint() -> NDArray[np.uint8]:
+    """Return the SHA-256 of the convolutions, (32,)."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(shipped_weights().items()):
+        digest.update(name.encode() + weight.tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def fitted(learned: NDArray[np.float32]) -> tuple[Features, NDArray[np.float32]]:

@@ -27,7 +27,11 @@ from drone.onboard.limiter import stop_command
 from drone.runfolder import RunFolder
 from drone.sim.cameras import calibration_of
 from drone.sim.simulator import RoomSimulator, SimOutput
+from drone.wholefile import write_whole
+from training.memory import Remembered
 from training.session import Session
+from training.teacher import FROM_CONFIGURATION, Opening, Start
+from training.tensorfile import file_of_arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,12 @@ class FlightSpec:
     Attributes:
         config: the whole tree, seed included.
         runs: folder in which the run folder is made.
+        start: what the learner starts from.
     """
 
     config: Config
     runs: Path = Path("runs")
+    start: Start = FROM_CONFIGURATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ def run_flight(spec: FlightSpec, on_progress: OnProgress | None = None) -> RunRe
     started_s = time.perf_counter()
     with ExitStack() as stack:
         simulator = stack.enter_context(_simulator(config))
-        session = stack.enter_context(closing(Session(config, simulator.calibration)))
+        session = stack.enter_context(closing(Session(config, simulator.calibration, spec.start)))
         folder = runfolder.create(spec.runs, config.flight.name, datetime.now())
         folder.config.write_text(config.to_toml(), encoding="utf-8")
         header = replace(
@@ -96,23 +102,45 @@ def run_flight(spec: FlightSpec, on_progress: OnProgress | None = None) -> RunRe
         )
         with FlightLogWriter(folder.log, header) as log:
             interrupted = _fly(session, simulator, log, on_progress)
-    figures = {
-        "seed": config.flight.seed,
-        **session.score.to_dict(),
-        "interrupted": interrupted,
-        "wall_s": round(time.perf_counter() - started_s, 2),
-        "run": str(folder.path),
-    }
-    return finish(folder, session, figures)
+        figures = {
+            "seed": config.flight.seed,
+            **session.score.to_dict(),
+            "interrupted": interrupted,
+            "wall_s": round(time.perf_counter() - started_s, 2),
+            "run": str(folder.path),
+        }
+        return finish(folder, session, figures)
 
 
 def finish(folder: RunFolder, session: Session, figures: dict[str, Any]) -> RunResult:
-    """Write model and result into the run folder."""
+    """Write model and result into the run folder, and let the learner save its memory.
+
+    Raises:
+        WorkFailedError: the learner is gone, or the disk is full.
+    """
+    ending = session.end()
     if session.model is not None:
-        folder.model.write_bytes(session.model.onnx)
+        write_whole(folder.model, session.model.onnx)
+        weights = ending.weights.get(session.model.seq)
+        if weights:
+            facts = {"model_sha256": session.model.sha256}
+            write_whole(folder.weights, file_of_arrays(weights, facts))
+    if ending.remembered is not None:
+        figures = {**figures, "memory": _memory(session.opening, ending.remembered)}
     timing = _timing(session)
     folder.write_result({**figures, "timing": timing})
     return RunResult(figures, timing, folder)
+
+
+def _memory(opening: Opening, remembered: Remembered) -> dict[str, Any]:
+    saved = remembered.saved
+    return {
+        "from": opening.facts.get("memory"),
+        "saved": None if saved is None else saved.version,
+        "bytes": None if saved is None else saved.size_bytes,
+        "notes": list(opening.notes),
+        "problem": remembered.problem or None,
+    }
 
 
 def log_header(

@@ -97,6 +97,21 @@ class Gate:
         """The flying version's scores."""
         return self._flying.scores if self._flying else {}
 
+    @property
+    def accepted(self) -> tuple[ModelVersion | None, ModelVersion | None]:
+        """The flying version, and the best before it."""
+        flying, best = self._flying, self._best
+        return (flying.model if flying else None, best.model if best else None)
+
+    def adopt(self, flying: ModelVersion, best: ModelVersion | None) -> None:
+        """Let versions of an earlier flight be those to beat.
+
+        Raises:
+            UserError: one is damaged, or made for something else.
+        """
+        self._flying = _Accepted(flying, MonoNetwork(flying, self._spec), {})
+        self._best = _Accepted(best, MonoNetwork(best, self._spec), {}) if best else None
+
     def judge(self, model: ModelVersion, answer: Answer) -> Verdict:
         """Return the verdict on a candidate; one that passes is the flying version from now on.
 

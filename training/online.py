@@ -10,17 +10,23 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from drone.errors import UserError
 from drone.messages import FloatGrid, Image
 from drone.onboard.mono import network_input
 from training.augment import IN_FLIGHT, mirror
 from training.buffer import Batch, LabelledFrame, ReplayBuffer
 from training.export import Exporter
+from training.memory import packed, under, unpacked
 from training.networks import GridNet, loss_of
+from training.tensorfile import Arrays
 from training.trainer import Syllabus, Trainer
 from training.warmstart import load_weights
 
@@ -35,6 +41,8 @@ def single_thread() -> None:
 
 class OnlineTrainer(Trainer):
     """The `cnn` learner."""
+
+    keeps_memory = True
 
     def __init__(self, syllabus: Syllabus) -> None:
         """Make the network, pre-trained or fresh.
@@ -117,6 +125,35 @@ class OnlineTrainer(Trainer):
         self._network.load_state_dict(self._average.state_dict())
         self._optimizer.state.clear()
 
+    def _weights(self) -> Arrays:
+        return _arrays(self._average.state_dict())
+
+    def _arrays(self) -> Arrays:
+        moments = {
+            f"{name}.{moment}": value
+            for name, parameter in self._network.named_parameters()
+            for moment, value in self._optimizer.state.get(parameter, {}).items()
+        }
+        return {
+            **packed("buffer", self.buffer.frames),
+            **_arrays(self._network.state_dict(), "network."),
+            **_arrays(self._average.state_dict(), "average."),
+            **_arrays(moments, "optimizer."),
+        }
+
+    def _recall(self, arrays: Arrays, shift: tuple[int, int]) -> None:
+        for name, network in (("network", self._network), ("average", self._average)):
+            load_arrays(network, under(name, arrays))
+        moments = under("optimizer", arrays)
+        for name, parameter in self._network.named_parameters():
+            own = under(name, moments)
+            if own:
+                self._optimizer.state[parameter] = {
+                    moment: _moment(value, parameter) for moment, value in own.items()
+                }
+        for frame in unpacked("buffer", arrays, shift):
+            self.buffer.add(frame)
+
     def _export(self, version: int, training: str) -> bytes:
         return self._exporter.export(self._average, version, {"training": training})
 
@@ -127,6 +164,30 @@ class OnlineTrainer(Trainer):
             answer = self._average.eval()(batch)
         self._average.train()
         return answer.inverse_depth[0, 0].numpy(), answer.log_variance[0, 0].numpy()
+
+
+def load_arrays(network: GridNet, arrays: Arrays) -> None:
+    """Give a network weights by name.
+
+    Raises:
+        UserError: they are another network's.
+    """
+    wanted = network.state_dict()
+    shapes = {name: tuple(value.shape) for name, value in wanted.items()}
+    if shapes != {name: array.shape for name, array in arrays.items()}:
+        raise UserError("these weights are those of another network than this version's")
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+
+
+def _arrays(tensors: Mapping[str, Tensor], prefix: str = "") -> Arrays:
+    """Return copies as NumPy's arrays."""
+    return {prefix + name: value.detach().numpy().copy() for name, value in tensors.items()}
+
+
+def _moment(value: NDArray[Any], parameter: Tensor) -> Tensor:
+    """Return a state of the optimiser: a count of steps, or laid out as its parameter is."""
+    tensor = torch.from_numpy(value)
+    return torch.empty_like(parameter).copy_(tensor) if tensor.ndim else tensor
 
 
 def _augmented(batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:

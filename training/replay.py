@@ -13,19 +13,17 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import cv2
 
 from drone import runfolder
-from drone.config import Config
 from drone.flightlog import FlightLogWriter
 from drone.messages import Decision, HealthEvent, Tick, VehicleState
 from drone.onboard.camera import CameraSample, FrameSource
 from drone.onboard.health import events
 from drone.onboard.sources.livesource import LiveSource
-from training.flight import RunResult, finish, log_header
+from training.flight import FlightSpec, RunResult, finish, log_header
 from training.session import Session
 
 SKIP_FRAMES = 30
@@ -48,8 +46,7 @@ class Replayed:
 def replay_dataset(
     source: FrameSource | LiveSource,
     name: str,
-    config: Config,
-    runs: Path,
+    spec: FlightSpec,
     on_progress: Callable[[Replayed], None] | None = None,
 ) -> RunResult:
     """Learn from every frame of a source after having been tested on it.
@@ -57,44 +54,57 @@ def replay_dataset(
     Args:
         source: the recorded flight, or an open live camera: then nothing waits for the learner.
         name: what the log says it came from.
-        config: pilot and learner; the simulator's part is not used.
-        runs: folder in which the run folder is made.
+        spec: pilot, learner, where the run folder goes; the simulator's part is not used.
         on_progress: called after every sample.
 
     Raises:
-        UserError: an image cannot be read; nothing is left behind.
+        UserError: an image cannot be read, or the learner cannot start from this; nothing is left
+            behind.
+        WorkFailedError: the disk is full, or the memory's folder cannot be used.
     """
+    config = spec.config
     cv2.setNumThreads(1)  # several would not be repeatable
     started_s = time.perf_counter()
-    session = Session(config, source.calibration, waits=not isinstance(source, LiveSource))
-    session.score.skip_frames = SKIP_FRAMES
-    folder = runfolder.create(runs, config.flight.name, datetime.now())
-    folder.config.write_text(config.to_toml(), encoding="utf-8")
-    header = log_header(config, source.calibration, session, name, source.utc_offset_ns)
-    interrupted = False
+    waits = not isinstance(source, LiveSource)
+    with closing(Session(config, source.calibration, spec.start, waits)) as session:
+        session.score.skip_frames = SKIP_FRAMES
+        folder = runfolder.create(spec.runs, config.flight.name, datetime.now())
+        folder.config.write_text(config.to_toml(), encoding="utf-8")
+        header = log_header(config, source.calibration, session, name, source.utc_offset_ns)
+        try:
+            with FlightLogWriter(folder.log, header) as log:
+                interrupted = _learn(session, log, source, on_progress)
+        except BaseException:
+            folder.discard()
+            raise
+        figures = {
+            **_figures(session),
+            **({"camera": source.measures} if isinstance(source, LiveSource) else {}),
+            "notes": list(source.notes),
+            "interrupted": interrupted,
+            "wall_s": round(time.perf_counter() - started_s, 2),
+            "run": str(folder.path),
+        }
+        return finish(folder, session, figures)
+
+
+def _learn(
+    session: Session,
+    log: FlightLogWriter,
+    source: FrameSource | LiveSource,
+    on_progress: Callable[[Replayed], None] | None,
+) -> bool:
+    """Go through every frame; return whether it was interrupted before the last."""
     try:
-        with closing(session), FlightLogWriter(folder.log, header) as log:
-            try:
-                for seq, sample in enumerate(source.samples()):
-                    before = session.state.health
-                    decision = session.tick(log, _tick(seq, sample))
-                    if on_progress is not None:
-                        found = events(before, session.state.health, decision.stamp_ns, 0)
-                        on_progress(Replayed(decision, (*sample.health, *found)))
-            except KeyboardInterrupt:
-                interrupted = True
-    except BaseException:
-        folder.discard()
-        raise
-    figures = {
-        **_figures(session),
-        **({"camera": source.measures} if isinstance(source, LiveSource) else {}),
-        "notes": list(source.notes),
-        "interrupted": interrupted,
-        "wall_s": round(time.perf_counter() - started_s, 2),
-        "run": str(folder.path),
-    }
-    return finish(folder, session, figures)
+        for seq, sample in enumerate(source.samples()):
+            before = session.state.health
+            decision = session.tick(log, _tick(seq, sample))
+            if on_progress is not None:
+                found = events(before, session.state.health, decision.stamp_ns, 0)
+                on_progress(Replayed(decision, (*sample.health, *found)))
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
 def _tick(seq: int, sample: CameraSample) -> Tick:

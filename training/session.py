@@ -33,21 +33,32 @@ from drone.onboard.health import check_frame
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilot import Pilot, PilotState, decide
 from drone.scoring import FlightScore
-from training.teacher import Learner
+from training.teacher import FROM_CONFIGURATION, Ending, Learner, Opening, Start
 from training.trainer import Syllabus
 
 
 class Session:
     """Everything of one flight but the world it flies in."""
 
-    def __init__(self, config: Config, calibration: StereoCalibration, waits: bool = True) -> None:
+    def __init__(
+        self,
+        config: Config,
+        calibration: StereoCalibration,
+        start: Start = FROM_CONFIGURATION,
+        waits: bool = True,
+    ) -> None:
         """Prepare pilot and learner.
 
         Args:
             config: of the flight.
             calibration: of the rectified frames.
+            start: what the learner starts from.
             waits: each frame waits for the lesson of the one before, for the sake of repeatability;
                 live it does not, and what comes meanwhile is not learned from.
+
+        Raises:
+            UserError: the camera does not fit the grid; nothing can start from this.
+            WorkFailedError: the memory's folder cannot be used.
         """
         self.config = config
         self._waits = waits
@@ -62,13 +73,27 @@ class Session:
                 config.flight.seed,
                 config.pilot.mono.caution,
                 calibration.disparity_metres,
-            )
+            ),
+            start,
         )
         self.score = FlightScore(config.pilot.switching.stop_m)
         self.model: ModelVersion | None = None
+        self.opening = Opening() if start is FROM_CONFIGURATION else self._opening()
+        self._first = self.opening.model
         self._events = 0
         self._true_m: Vector3 | None = None
         self._health_events = 0
+
+    def _opening(self) -> Opening:
+        try:
+            return self.learner.opening()
+        except BaseException:
+            self.close()
+            raise
+
+    def end(self) -> Ending:
+        """Let the learner save what it remembers, and return what is left; the flight is over."""
+        return self.learner.end()
 
     def close(self) -> None:
         """End the learner; the lesson that still goes on comes too late to fly."""
@@ -90,7 +115,7 @@ class Session:
             clean: this tick's frame before faults: hidden stereo, for scoring only.
         """
         if tick.frame is not None:
-            tick = replace(tick, model=self._learned(log))
+            tick = replace(tick, model=self._learned(log) or self._begun(log, tick.stamp_ns))
         percept = self.pilot.perceive(self.state, tick)
         started_s = time.perf_counter()
         before = self.state
@@ -174,6 +199,18 @@ class Session:
         down = self.perception.calibration.down_in_camera(attitude)
         self.learner.begin(tick.frame, label, down)
 
+    def _begun(self, log: FlightLogWriter, now_ns: int) -> ModelVersion | None:
+        """Return the version that flies from the first frame on, if there is one."""
+        first, self._first = self._first, None
+        facts = self.opening.facts
+        if first is None:
+            return None
+        if facts:
+            told = f"version {first.seq}, {facts['labelled_frames']} labelled frames"
+            self.event(log, now_ns, "memory", f"goes on from {told} of {facts['flights']} flights")
+        self.model = replace(first, stamp_ns=now_ns)
+        return self.model
+
     def _learned(self, log: FlightLogWriter) -> ModelVersion | None:
         """Fetch the lesson of the last frame, and return the version it may have brought."""
         if not (self._waits or self.learner.ready):
@@ -182,6 +219,8 @@ class Session:
         if lesson is None:
             return None
         self.perception.times.add("learn", lesson.duration_s)
+        if lesson.problem:
+            self.event(log, lesson.report.stamp_ns, "memory", lesson.problem)
         if lesson.model is not None:
             self.model = lesson.model
             self.score.published(lesson.model)

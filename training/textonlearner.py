@@ -11,6 +11,7 @@ learning only frames that were decided wrongly enter.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import deque
 
@@ -22,6 +23,7 @@ from drone.messages import FloatGrid, Image
 from drone.onboard.mono import OBSTACLE_OUTPUTS, OUTPUTS, network_input, session_from_onnx
 from training.buffer import LabelledFrame
 from training.regressors import REGRESSORS
+from training.tensorfile import Arrays
 from training.textons import FEATURES, Graph, TextonDictionary, add_features, default_dictionary
 from training.trainer import Syllabus, Trainer
 
@@ -35,6 +37,8 @@ DECISIONS = 400
 
 class TextonTrainer(Trainer):
     """One of `training.regressors.REGRESSORS` on texton features."""
+
+    keeps_memory = True
 
     def __init__(self, syllabus: Syllabus, dictionary: TextonDictionary | None = None) -> None:
         """Start with an empty memory.
@@ -85,6 +89,28 @@ class TextonTrainer(Trainer):
             return
         self._memory.append((features, sample.lambda_px))
         self.counts.steps += len(self._memory) >= self._config.min_frames
+
+    @property
+    def _basis(self) -> str:
+        patches = self._dictionary.intensity.tobytes() + self._dictionary.gradient.tobytes()
+        return f"textons {hashlib.sha256(patches).hexdigest()[:16]}"
+
+    def _arrays(self) -> Arrays:
+        features = [features for features, _ in self._memory]
+        return {
+            "textons.features": np.array(features, np.float64).reshape(-1, FEATURES),
+            "textons.lambda_px": np.array([target for _, target in self._memory], np.float64),
+            "textons.decisions": np.array(self._decisions, np.float64).reshape(-1, 2),
+        }
+
+    def _recall(self, arrays: Arrays, shift: tuple[int, int]) -> None:
+        """Take back samples and decisions; active learning needs the regressor at once, too."""
+        features, targets = arrays["textons.features"], arrays["textons.lambda_px"]
+        self._memory.extend(zip(features, targets.tolist(), strict=True))
+        self._decisions.extend((float(e), bool(near)) for e, near in arrays["textons.decisions"])
+        if self._config.active and len(self._memory) >= self._config.min_frames:
+            self._regressor.fit(features, targets)
+            self._fitted = True
 
     def _decided_rightly(self, features: NDArray[np.float64], sample: LabelledFrame) -> bool:
         """Return whether the frame would have been decided as stereo does; keep the decision."""

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -33,10 +34,13 @@ from drone.messages import (
 )
 from drone.onboard.mono import MonoSpec
 from drone.runfolder import strict_json
+from training import memory
 from training.buffer import HoldOut, LabelledFrame, role
 from training.export import renumbered, sha256
 from training.familiarity import Familiarity
 from training.gate import Gate
+from training.store import Memory
+from training.tensorfile import Arrays
 
 
 class Syllabus(NamedTuple):
@@ -80,8 +84,11 @@ class Trainer(ABC):
     Attributes:
         counts: what has happened so far.
         holdout: frames that no version learns from.
+        weights_of: the learner's own weights of the latest versions that passed, by version.
     """
 
+    keeps_memory = False
+    """Whether `_arrays` and `_recall` are there, so that the next flight can go on from it."""
     learns_from_both_eyes = False
     """Whether the right image is taken in too, as a frame of its own."""
 
@@ -98,6 +105,8 @@ class Trainer(ABC):
         self._published_ns = 0
         self._published_steps = 0
         self._reason = ""
+        self.weights_of: dict[int, Arrays] = {}
+        self._flights = 1
 
     @property
     @abstractmethod
@@ -119,6 +128,44 @@ class Trainer(ABC):
     @abstractmethod
     def _answer(self, image: Image) -> tuple[FloatGrid, FloatGrid]:
         """Return the candidate's own inverse depth and log variance, for the gate."""
+
+    @property
+    def _basis(self) -> str:
+        """What else a memory's numbers rest on, beside camera, input and grid."""
+        return ""
+
+    def _weights(self) -> Arrays:
+        """Return a copy of the candidate's own weights, by name; nothing if it has none."""
+        return {}
+
+    def _arrays(self) -> Arrays:
+        """Return a copy of what is learned and held for learning, by name."""
+        raise NotImplementedError
+
+    def _recall(self, arrays: Arrays, shift: tuple[int, int]) -> None:
+        """Take back what `_arrays` gave.
+
+        Args:
+            arrays: among others.
+            shift: to take from numbers and stamps of frames (`memory.unpacked`).
+
+        Raises:
+            UserError: they do not fit this learner.
+        """
+        raise NotImplementedError
+
+    @property
+    def _identity(self) -> dict[str, str]:
+        return memory.identity(self._config.kind, self._spec, self._basis)
+
+    def _recall_counts(self, facts: Mapping[str, Any]) -> None:
+        self._flights = facts["flights"] + 1
+        c = self.counts
+        c.labelled, c.version = facts["labelled_frames"], facts["version"]
+        c.steps = self._published_steps = facts["sgd_steps"]
+        c.train_loss, c.holdout_male = (
+            math.nan if facts[key] is None else facts[key] for key in ("train_loss", "holdout_male")
+        )
 
     def observe(self, frame: StereoFrame, label: DistanceLabel, down: Vector3) -> None:
         """Take in a labelled frame; one without a valid label, or a cell of it, teaches nothing."""
@@ -154,6 +201,69 @@ class Trainer(ABC):
             return None
         self._published_ns, self._published_steps = now_ns, self.counts.steps
         return self._candidate(now_ns)
+
+    @property
+    def flying(self) -> ModelVersion | None:
+        """The version that flies, None if none does."""
+        return self._gate.accepted[0]
+
+    def adopt(self, flying: ModelVersion) -> None:
+        """Let a version fly that comes from elsewhere; candidates are compared with it.
+
+        Raises:
+            UserError: damaged, or made for something else.
+        """
+        self._gate.adopt(flying, None)
+        self.counts.version = flying.seq
+
+    def remembered(self) -> Memory:
+        """Return a copy of all that the next flight can go on from."""
+        c = self.counts
+        models = {
+            name: model
+            for name, model in zip(("flying", "best"), self._gate.accepted, strict=True)
+            if model is not None
+        }
+        facts = {
+            **self._identity,
+            "flights": self._flights,
+            "labelled_frames": c.labelled,
+            "sgd_steps": c.steps,
+            "train_loss": c.train_loss,
+            "holdout_male": c.holdout_male,
+            "buffer_frames": self.buffered,
+            "holdout_frames": len(self.holdout),
+            "version": c.version,
+            "versions": {name: model.seq for name, model in models.items()},
+        }
+        arrays = {
+            **memory.packed("holdout", self.holdout.frames),
+            **memory.packed_weights(self.weights_of),
+            **self._familiarity.arrays(),
+            **self._arrays(),
+        }
+        return Memory(facts, arrays, {name: model.onnx for name, model in models.items()})
+
+    def recall(self, kept: Memory) -> None:
+        """Go on from an earlier flight.
+
+        Raises:
+            UserError: it is of another learner, grid, input or camera.
+        """
+        memory.check_identity(kept.facts, self._identity)
+        self._recall_counts(kept.facts)
+        shift = memory.past(kept.arrays)
+        for frame in memory.unpacked("holdout", kept.arrays, shift):
+            self.holdout.add(frame)
+        self.weights_of = memory.unpacked_weights(kept.arrays)
+        self._familiarity.recall(kept.arrays)
+        self._recall(kept.arrays, shift)
+        models = {
+            name: ModelVersion(kept.facts["versions"][name], 0, True, onnx, sha256(onnx))
+            for name, onnx in kept.models.items()
+        }
+        if "flying" in models:
+            self._gate.adopt(models["flying"], models.get("best"))
 
     def report(self, now_ns: int) -> LearnerReport:
         """Return how learning stands."""
@@ -214,20 +324,33 @@ class Trainer(ABC):
             self.counts.rolled_back += 1
             onnx = renumbered(verdict.again.onnx, version)
             summary = {**summary, "again": verdict.again.seq}
+            weights = self.weights_of.get(verdict.again.seq, {})
         elif verdict.refused:
             return None
+        else:
+            weights = self._weights()
+        self._keep_weights(version, weights)
         self.counts.version = version
         self.counts.holdout_male = verdict.male
+        scores = {seq: score for seq, score in verdict.scores.items() if seq >= 0}
         return ModelVersion(
             version,
             now_ns,
             True,
             onnx,
             sha256(onnx),
-            tuple(verdict.scores),
-            tuple(score.cautious_m for score in verdict.scores.values()),
+            tuple(scores),
+            tuple(score.cautious_m for score in scores.values()),
             strict_json({**summary, "holdout_male": self.counts.holdout_male}),
         )
+
+    def _keep_weights(self, version: int, weights: Arrays) -> None:
+        """Keep a version's weights, and those of the one before and of all that the gate knows."""
+        known = {model.seq for model in self._gate.accepted if model is not None}
+        known.add(self.counts.version)
+        self.weights_of = {k: v for k, v in self.weights_of.items() if k in known}
+        if weights:
+            self.weights_of[version] = weights
 
 
 def _known(inverse_depth: FloatGrid, confidence: FloatGrid) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from drone.commands.common import (
     seed_range,
 )
 from drone.commands.roomoptions import add_room_options, room_options
+from drone.commands.starting import add_start_options, exit_code, start_of
 from drone.config import Config, launch_folder, load
 from drone.errors import UserError
 
@@ -37,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", metavar="N", help="of room and flight (default: as configured)")
     p.add_argument("--seeds", metavar="A-B", help="fly one flight per seed, in parallel")
     p.add_argument("--workers", metavar="N", type=int, default=0, help="with --seeds: processes")
+    add_start_options(p)
     p.add_argument("--no-report", action="store_true", help="leave report.html out")
     add_output_options(p)
     return p
@@ -57,6 +59,10 @@ def run(args: argparse.Namespace) -> int:
     configs = [load(path, [*overrides, f"flight.seed={seed}"], room) for seed in seeds] or [
         load(path, overrides, room)
     ]
+    if args.seeds is not None and args.memory is not None:
+        raise UserError(
+            "--memory takes one flight after the other: give --seed, and fly again with the next"
+        )
     if args.seeds is None:
         return _fly_one(configs[0], args)
     return _fly_many(configs, args)
@@ -79,13 +85,13 @@ def _fly_one(config: Config, args: argparse.Namespace) -> int:
     from training.flight import FlightSpec, run_flight
 
     with flight_progress(config, quiet=args.json) as on_progress:
-        result = run_flight(FlightSpec(config, args.runs), on_progress)
+        result = run_flight(FlightSpec(config, args.runs, start_of(args)), on_progress)
     _report([result], args)
     if args.json:
         print_json(result.figures)
     else:
         print_flight(result.figures, result.run)
-    return 0
+    return exit_code("fly", result.figures)
 
 
 def _fly_many(configs: Sequence[Config], args: argparse.Namespace) -> int:
@@ -93,7 +99,8 @@ def _fly_many(configs: Sequence[Config], args: argparse.Namespace) -> int:
     from training.flight import FlightSpec
     from training.runner import fly_many
 
-    specs = [FlightSpec(config, args.runs) for config in configs]
+    start = start_of(args)
+    specs = [FlightSpec(config, args.runs, start) for config in configs]
     results: list[RunResult] = []
     with many_progress(len(specs), quiet=args.json) as advance:
         for result in fly_many(specs, args.workers):

@@ -25,6 +25,7 @@ from drone.commands.inputs import (
     live_request,
     source_options,
 )
+from drone.commands.starting import add_start_options, exit_code, start_of
 from drone.config import Config, launch_folder, load, loads
 from drone.errors import UserError
 from drone.runfolder import Input, resolve_input
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with --verify: from the images and models instead of the logged estimates",
     )
+    add_start_options(p)
     p.add_argument("--no-report", action="store_true", help="leave report.html out")
     add_input_options(p)
     add_live_options(p)
@@ -77,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
     found = resolve_input(args.input)
     if args.recompute and not args.verify:
         raise UserError("--recompute goes with --verify")
+    if args.verify and (args.memory or args.model):
+        raise UserError("--memory and --model say what is learned from; --verify learns nothing")
     if found.log is not None:
         return _of_a_flight(found, found.log, args)
     if args.verify or args.retrain:
@@ -152,11 +156,13 @@ def _learn(found: Input, args: argparse.Namespace) -> int:
     config = _config(found, args)
     from drone.commands.display import many_progress
     from drone.onboard.sources.opening import open_source
+    from training.flight import FlightSpec
     from training.replay import replay_dataset
 
     source = open_source(found, options, config.pilot.grid_spec)
     with many_progress(len(source), quiet=args.json, what="frames") as advance:
-        result = replay_dataset(source, found.path.name, config, args.runs, lambda _: advance())
+        spec = FlightSpec(config, args.runs, start_of(args))
+        result = replay_dataset(source, found.path.name, spec, lambda _: advance())
     return _finish(result, args)
 
 
@@ -170,13 +176,13 @@ def _learn_live(request: LiveRequest, args: argparse.Namespace) -> int:
     from drone.commands.display import live_progress
     from drone.flightlog import LIVE_SOURCE
     from drone.onboard.sources.liveopening import open_live
+    from training.flight import FlightSpec
     from training.replay import replay_dataset
 
     camera = open_live(request, options, config.pilot.grid_spec)
     with camera as source, live_progress(options.end_s, quiet=args.json) as on_progress:
-        result = replay_dataset(
-            source, f"{LIVE_SOURCE}{source.name}", config, args.runs, on_progress
-        )
+        spec = FlightSpec(config, args.runs, start_of(args))
+        result = replay_dataset(source, f"{LIVE_SOURCE}{source.name}", spec, on_progress)
     return _finish(result, args)
 
 
@@ -194,4 +200,4 @@ def _finish(result: RunResult, args: argparse.Namespace) -> int:
         print_json(result.figures)
     else:
         print_replay(result.figures, result.run)
-    return 0
+    return exit_code("replay", result.figures)

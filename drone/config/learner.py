@@ -34,5 +34,7 @@ class LearnerConfig(Section):
     holdout_every: Annotated[int, Field(ge=2)] = 5
     """... one block in so many."""
     holdout_frames: Annotated[int, Field(ge=8)] = 300
+    save_s: Positive = 45.0
+    """Seconds of flight between savings of the memory, where one is kept (`--memory`)."""
     active: bool = False
     """Of the paper's learners: only frames that mono decides wrongly are learned from."""

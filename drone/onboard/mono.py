@@ -122,12 +122,14 @@ class MonoNetwork:
         self.version = model.seq
         self._spec = spec
         self._session = session_from_onnx(model.onnx)
+        _check(self._session.get_modelmeta().custom_metadata_map, spec, model.seq)
         found = {output.name for output in self._session.get_outputs()}
+        if not found.issuperset(OUTPUTS):
+            raise UserError(f"model version {model.seq}: lacks the outputs {', '.join(OUTPUTS)}")
         self._scalars = [
             *(OBSTACLE_OUTPUTS if found.issuperset(OBSTACLE_OUTPUTS) else ()),
             *([UNFAMILIARITY] if UNFAMILIARITY in found else ()),
         ]
-        _check(self._session.get_modelmeta().custom_metadata_map, spec, model.seq)
 
     def estimate(self, image: Image) -> MonoAnswer:
         """Return what the network says about an image.
@@ -147,6 +149,29 @@ class MonoNetwork:
             (obstacle[0], obstacle[1]) if obstacle else None,
             said.get(UNFAMILIARITY, math.nan),
         )
+
+
+def model_from_bytes(onnx: bytes, name: str) -> ModelVersion:
+    """Return a model's file as the version that it says it is.
+
+    Args:
+        onnx: its bytes.
+        name: of the file, for the message.
+
+    Raises:
+        UserError: no ONNX model, or none by the model contract.
+    """
+    try:
+        said = session_from_onnx(onnx).get_modelmeta().custom_metadata_map
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+    version = said.get("version", "")
+    if said.get("contract") != CONTRACT or not version.isdecimal():
+        raise UserError(
+            f"{name}: no model of this stack: its metadata lack contract {CONTRACT!r} and version "
+            "(see the model contract in docs/architecture.md)"
+        )
+    return ModelVersion(int(version), 0, True, onnx, hashlib.sha256(onnx).hexdigest())
 
 
 def network_input(image: Image, width_px: int, height_px: int) -> np.ndarray:

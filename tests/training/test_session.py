@@ -31,7 +31,7 @@ CONFIG = Config.model_validate(
 class Pupil:
     """A learner that only notes what it was taught."""
 
-    def __init__(self, syllabus):
+    def __init__(self, syllabus, start):
         self.taught = []
 
     def begin(self, frame, label, down):
