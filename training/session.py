@@ -78,7 +78,7 @@ class Session:
         )
         self.score = FlightScore(config.pilot.switching.stop_m)
         self.model: ModelVersion | None = None
-        self.opening = Opening() if start is FROM_CONFIGURATION else self._opening()
+        self.opening = Opening() if start == FROM_CONFIGURATION else self._opening()
         self._first = self.opening.model
         self._events = 0
         self._true_m: Vector3 | None = None
