@@ -1,18 +1,19 @@
 """The learner's process: same lessons as in this process, and a death that is noticed."""
 
 import os
+import resource
 import signal
 
 import numpy as np
 import pytest
 
 from drone.config import LearnerConfig
-from drone.errors import WorkFailedError
+from drone.errors import UserError, WorkFailedError
 from drone.geometry import Corridor, DistanceMeter, GridSpec, Intrinsics
-from drone.messages import DistanceLabel, StereoFrame
+from drone.messages import DistanceLabel, ModelVersion, StereoFrame
 from drone.onboard.mono import MonoSpec
 from training.online import OnlineTrainer
-from training.teacher import Learner
+from training.teacher import Learner, Start
 from training.trainer import Syllabus
 
 CAMERA = Intrinsics.from_hfov(32, 24, 1.2)
@@ -86,4 +87,118 @@ def test_closing_ends_the_process_also_in_the_middle_of_a_lesson():
     learner.begin(frame, label, DOWN)
     learner.close()
     assert learner._process.poll() is not None
+    learner.close()
+
+
+# From one flight to the next
+
+
+def fly(learner, count):
+    """Learn from so many frames; return the models and the problems that came."""
+    came = []
+    for frame, label in lessons(count):
+        learner.begin(frame, label, DOWN)
+        came.append(learner.lesson())
+    return [c.model for c in came if c.model], [c.problem for c in came if c.problem]
+
+
+def test_the_next_flight_goes_on_where_the_last_one_ended(tmp_path):
+    start = Start(memory=tmp_path / "memory")
+    first = Learner(SYLLABUS, start)
+    assert first.opening().model is None
+    models, problems = fly(first, 12)
+    ending = first.end()
+    first.close()
+    assert not problems
+    assert ending.remembered.saved.version == 1
+    assert models[-1].seq in ending.weights
+    second = Learner(SYLLABUS, start)
+    opening = second.opening()
+    assert (opening.model.seq, opening.model.sha256) == (models[-1].seq, models[-1].sha256)
+    assert opening.facts["labelled_frames"] == 12
+    later, _ = fly(second, 12)
+    second.close()
+    assert later[0].seq == models[-1].seq + 1
+
+
+def test_a_killed_learner_loses_no_more_than_since_the_last_saving(tmp_path):
+    syllabus = SYLLABUS._replace(config=SYLLABUS.config.model_copy(update={"save_s": 0.4}))
+    start = Start(memory=tmp_path / "memory")
+    learner = Learner(syllabus, start)
+    fly(learner, 20)
+    os.kill(learner._process.pid, signal.SIGKILL)
+    learner.close()
+    second = Learner(syllabus, start)
+    assert 5 <= second.opening().facts["labelled_frames"] <= 20
+    second.close()
+
+
+def test_a_full_disk_costs_the_memory_and_nothing_else(tmp_path):
+    syllabus = SYLLABUS._replace(config=SYLLABUS.config.model_copy(update={"save_s": 0.3}))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
+    try:
+        learner = Learner(syllabus, Start(memory=tmp_path / "memory"))
+        models, problems = fly(learner, 20)
+        ending = learner.end()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        learner.close()
+    assert len(models) > 2
+    assert len(problems) == 1
+    assert "memory cannot be saved: File too large" in problems[0]
+    assert ending.remembered.saved is None
+    assert "what was saved before stays" in ending.remembered.problem
+    assert [p.name for p in (tmp_path / "memory").iterdir()] == [".lock"]
+
+
+def test_a_memory_of_another_camera_is_refused_before_the_flight(tmp_path):
+    start = Start(memory=tmp_path / "memory")
+    first = Learner(SYLLABUS, start)
+    fly(first, 6)
+    first.end()
+    first.close()
+    other = SYLLABUS._replace(spec=MonoSpec(32, 24, GRID, "other"))
+    learner = Learner(other, start)
+    with pytest.raises(UserError, match=r"memory: .*calibration 'test'.*'other'"):
+        learner.opening()
+    learner.close()
+
+
+@pytest.fixture(scope="module")
+def made():
+    """A version of the warm-started network, for this grid."""
+    trainer = OnlineTrainer(SYLLABUS)
+    for frame, label in lessons(12):
+        trainer.observe(frame, label, DOWN)
+        trainer.learn()
+        model = trainer.publish(frame.stamp_ns)
+        if model is not None:
+            return model
+    raise AssertionError("nothing was published")
+
+
+def test_a_given_model_flies_first_and_versions_count_on_from_it(made):
+    given = ModelVersion(7, 0, True, made.onnx, made.sha256)
+    learner = Learner(SYLLABUS, Start(model=given))
+    assert learner.opening().model.sha256 == made.sha256
+    models, _ = fly(learner, 12)
+    learner.close()
+    assert [m.seq for m in models][:1] == [8]
+
+
+def test_a_given_model_of_another_camera_is_refused(made):
+    other = SYLLABUS._replace(spec=MonoSpec(32, 24, GRID, "other"))
+    learner = Learner(other, Start(model=made))
+    with pytest.raises(UserError, match=r"given model does not fly here: .*calibration"):
+        learner.opening()
+    learner.close()
+
+
+def test_weights_that_cannot_be_read_are_an_error_in_words():
+    """They were a traceback of the learner's process."""
+    other = SYLLABUS._replace(config=SYLLABUS.config.model_copy(update={"kind": "texton-knn"}))
+    learner = Learner(other._replace(spec=MonoSpec(4, 3, GridSpec(3, 4), "test")))
+    with pytest.raises(UserError, match="patches"):
+        learner.lesson()
     learner.close()
