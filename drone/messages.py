@@ -374,7 +374,8 @@ class FlightEvent:
     """Something worth marking on a time line: collision, override, mode change, fault, landing.
 
     Attributes:
-        kind: `collision`, `override`, `mode`, `fault`, `landed`, `end`, `room`.
+        kind: `collision`, `override`, `mode`, `fault`, `landed`, `end`, `room`,
+            `memory`.
         position_m: where, NED, NaN where unknown.
     """
 

@@ -3,13 +3,20 @@ import math
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from tinymodel import model_bytes, tiny_model
 
 from drone.errors import UserError
 from drone.geometry import GridSpec
 from drone.messages import ModelVersion
-from drone.onboard.mono import MonoNetwork, MonoSpec, network_input, session_from_onnx
+from drone.onboard.mono import (
+    MonoNetwork,
+    MonoSpec,
+    model_from_bytes,
+    network_input,
+    session_from_onnx,
+)
 
 SPEC = MonoSpec(64, 48, GridSpec(6, 8), "0123456789abcdef")
 
@@ -95,6 +102,34 @@ def test_damaged_bytes_are_noticed(damage):
 def test_what_is_no_model_is_a_user_error(junk):
     with pytest.raises(UserError, match="not a loadable ONNX model"):
         session_from_onnx(junk)
+
+
+def test_a_file_is_the_version_that_it_says_it_is():
+    model = model_from_bytes(model_bytes(SPEC, version=12), "some.onnx")
+    assert model.seq == 12
+    assert MonoNetwork(model, SPEC).version == 12
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        (b"junk", "some.onnx: not a loadable ONNX model"),
+        (model_bytes(SPEC, metadata={}), "some.onnx: no model of this stack"),
+        (model_bytes(SPEC, metadata={"contract": "drone-mono-1", "version": "x"}), "lack contract"),
+    ],
+)
+def test_a_file_that_is_no_model_of_this_stack_is_refused(file, says):
+    with pytest.raises(UserError, match=says):
+        model_from_bytes(file, "some.onnx")
+
+
+def test_a_model_without_the_outputs_is_refused():
+    """It was an error of the runtime, at the first image."""
+    whole = onnx.load_from_string(model_bytes(SPEC))
+    del whole.graph.output[1:]
+    model = model_from_bytes(whole.SerializeToString(), "some.onnx")
+    with pytest.raises(UserError, match="lacks the outputs inverse_depth, log_variance"):
+        MonoNetwork(model, SPEC)
 
 
 def test_the_version_is_the_messages():

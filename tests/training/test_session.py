@@ -31,6 +31,8 @@ CONFIG = Config.model_validate(
 class Pupil:
     """A learner that only notes what it was taught."""
 
+    busy = False
+
     def __init__(self, syllabus, start):
         self.taught = []
 

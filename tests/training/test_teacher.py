@@ -195,10 +195,12 @@ def test_a_given_model_of_another_camera_is_refused(made):
     learner.close()
 
 
-def test_weights_that_cannot_be_read_are_an_error_in_words():
-    """They were a traceback of the learner's process."""
+def test_a_learner_that_cannot_begin_says_why_at_the_first_lesson():
+    """It was a traceback of the learner's process."""
     other = SYLLABUS._replace(config=SYLLABUS.config.model_copy(update={"kind": "texton-knn"}))
     learner = Learner(other._replace(spec=MonoSpec(4, 3, GridSpec(3, 4), "test")))
+    frame, label = next(lessons(1))
+    learner.begin(frame, label, DOWN)
     with pytest.raises(UserError, match="patches"):
         learner.lesson()
     learner.close()
