@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -126,6 +127,30 @@ def test_a_film_is_calibrated_from_as_if_live(folder: Path, run: Run, shots: lis
     record = json.loads(out)
     assert record["used"] >= 5
     assert len(list((folder / "calibration-pictures").iterdir())) == 2 * record["pictures"]
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_a_command_is_calibrated_from_live(folder: Path, run: Run, shots: list) -> None:
+    film = cv2.VideoWriter(
+        "live.avi", cv2.VideoWriter.fourcc(*"MJPG"), 10, (2 * SIZE_PX[0], SIZE_PX[1]), False
+    )
+    for left, right in shots:
+        for _ in range(2):
+            film.write(np.hstack([left, right]))
+    film.release()
+    camera = "pipe:ffmpeg -nostdin -loglevel error -i {} -pix_fmt gray -f rawvideo pipe:1"
+    live = ["--board", "9x6", "--pictures", "5", "--json", "--output", "piped.toml"]
+    size = ["--size", f"{SIZE_PX[0]}x{SIZE_PX[1]}"]
+    code, out, _ = run("--live", camera.format("live.avi"), *live, *size)
+    assert code == 0
+    assert json.loads(out)["used"] >= 5
+    live[-1] = "other.toml"
+    code, _, err = run("--live", camera.format("nowhere.avi"), *live, *size)
+    assert code == 2
+    assert "gives no pictures (nowhere.avi: No such file or directory)" in err
+    code, _, err = run("--live", camera.format("live.avi"), *live)
+    assert code == 2
+    assert "does not say the size of its pictures; right is --size WxH" in err
 
 
 def test_conversion(folder: Path, run: Run) -> None:

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from drone.commands.common import command_parser, print_json
+from drone.commands.inputs import size_px
 from drone.errors import UserError
 
 LENS_NAMES = ("radtan", "rational", "fisheye")
@@ -31,19 +32,8 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="a folder of left*/right* pictures, two folders (left right), files, or a calibration",
     )
-    p.add_argument("--board", metavar="COLSxROWS", help="inner corners of the board, such as 9x6")
     p.add_argument(
-        "--square-mm", metavar="MM", help="side of a square; without it lengths stay in squares"
-    )
-    p.add_argument(
-        "--charuco", metavar="DICT", default="", help="a ChArUco board with these markers (4X4_50)"
-    )
-    p.add_argument(
-        "--marker-share",
-        metavar="SHARE",
-        type=float,
-        default=0.75,
-        help="side of a ChArUco marker in sides of a square (default 0.75)",
+        "--side-by-side", action="store_true", help="each picture shows both eyes, left and right"
     )
     p.add_argument(
         "--lens",
@@ -51,18 +41,8 @@ def parser() -> argparse.ArgumentParser:
         default="radtan",
         help="radtan (default, 5 coefficients), rational (8, wide lenses) or fisheye",
     )
-    p.add_argument(
-        "--side-by-side", action="store_true", help="each picture shows both eyes, left and right"
-    )
-    p.add_argument(
-        "--live",
-        metavar="CAMERA",
-        nargs="+",
-        help="take the pictures now: one camera (or film) with both eyes side by side, or two",
-    )
-    p.add_argument(
-        "--pictures", metavar="N", type=int, default=20, help="with --live: how many (default 20)"
-    )
+    _add_board(p)
+    _add_live(p)
     p.add_argument(
         "--output",
         metavar="FILE",
@@ -74,6 +54,44 @@ def parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print one JSON object on standard output, else nothing"
     )
     return p
+
+
+def _add_board(parser: argparse.ArgumentParser) -> None:
+    board = parser.add_argument_group("the board")
+    board.add_argument(
+        "--board", metavar="COLSxROWS", help="inner corners of the board, such as 9x6"
+    )
+    board.add_argument(
+        "--square-mm", metavar="MM", help="side of a square; without it lengths stay in squares"
+    )
+    board.add_argument(
+        "--charuco", metavar="DICT", default="", help="a ChArUco board with these markers (4X4_50)"
+    )
+    board.add_argument(
+        "--marker-share",
+        metavar="SHARE",
+        type=float,
+        default=0.75,
+        help="side of a ChArUco marker in sides of a square (default 0.75)",
+    )
+
+
+def _add_live(parser: argparse.ArgumentParser) -> None:
+    live = parser.add_argument_group("live")
+    live.add_argument(
+        "--live",
+        metavar="CAMERA",
+        nargs="+",
+        help="take the pictures now: one camera (or film) with both eyes side by side, or the left "
+        "and the right one: /dev/video0, rtsp://..., csi:0, jetson:0, or 'pipe:COMMAND' that "
+        "writes grey raw video",
+    )
+    live.add_argument(
+        "--size", metavar="WxH", help="of one eye's picture (default: what a device gives)"
+    )
+    live.add_argument(
+        "--pictures", metavar="N", type=int, default=20, help="how many to take (default 20)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -109,6 +127,9 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f"--output {args.output}: expected a name that ends in .toml")
     if not args.output.parent.is_dir():
         raise UserError(f"--output {args.output}: no such folder {args.output.parent}")
+    if args.size is not None and not args.live:
+        raise UserError("--size goes with --live")
+    args.size = None if args.size is None else size_px(args.size)
     args.square_mm = _square_mm(args.square_mm)
 
 

@@ -31,7 +31,7 @@ from drone.onboard.calibration_files import read_calibration
 from drone.onboard.calibration_toml import CalibrationNotes, write_calibration
 from drone.onboard.coverage import corner_counts, covered_share, figure, lacking_regions
 from drone.onboard.guided import guide
-from drone.onboard.raw_capture import raw_pairs
+from drone.onboard.raw_capture import captures_from, raw_pairs
 from drone.onboard.row_picture import row_picture
 
 GOOD_PX = 1.0
@@ -158,6 +158,7 @@ def _take_pictures(args: argparse.Namespace, board: Board, folder: Path) -> None
     """Guide the person with the board, and save the pairs that are taken."""
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder}: has pictures already; remove it, or calibrate from it")
+    captures = captures_from(args.live, args.size)
     console = Console(stderr=True, markup=False, highlight=False)
     console.print(
         f"Show the {board.name} to both eyes, tilted, near and far, in every part of the view. "
@@ -165,7 +166,7 @@ def _take_pictures(args: argparse.Namespace, board: Board, folder: Path) -> None
     )
     said = ""
     try:
-        for step in guide(raw_pairs(args.live), board, args.pictures):
+        for step in guide(raw_pairs(captures), board, args.pictures):
             if step.taken is not None:
                 _save_pair(folder, step.taken.name, step.images)
             if step.say != said:

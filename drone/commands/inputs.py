@@ -103,13 +103,18 @@ def live_request(args: argparse.Namespace) -> LiveRequest | None:
     for value, name in ((args.right, "--right"), (args.topics, "--topics")):
         if value is not None:
             raise UserError(f"{name} is of recorded input; --live takes one camera, or two")
-    size_px = None if args.size is None else _size_px(args.size)
+    pictures = None if args.size is None else size_px(args.size)
     if args.max_skew_ms is None:
-        return LiveRequest(tuple(args.live), size_px)
-    return LiveRequest(tuple(args.live), size_px, args.max_skew_ms / 1000)
+        return LiveRequest(tuple(args.live), pictures)
+    return LiveRequest(tuple(args.live), pictures, args.max_skew_ms / 1000)
 
 
-def _size_px(text: str) -> tuple[int, int]:
+def size_px(text: str) -> tuple[int, int]:
+    """Return width and height of a picture.
+
+    Raises:
+        UserError: not such a size.
+    """
     match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
     if match is None:
         raise UserError(f"--size {text!r}: expected width and height in px, such as 640x480")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ from drone.errors import UserError
 from drone.onboard.board import Seen, find_pair
 from drone.onboard.coverage import corner_counts, covered_share, figure, lacking_regions
 from drone.onboard.guided import guide
-from drone.onboard.raw_capture import raw_pairs
+from drone.onboard.raw_capture import captures_from, raw_pairs
 
 EMPTY = (np.full((240, 320), 90, np.uint8),) * 2
 
@@ -89,10 +90,14 @@ def film(path: Path, images: list[np.ndarray]) -> str:
     return str(path)
 
 
+def live(names: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    return raw_pairs(captures_from(names))
+
+
 def test_one_film_with_both_eyes_and_two_films_give_the_same(tmp_path: Path, shots: list) -> None:
     both = film(tmp_path / "both.avi", [np.hstack(shot) for shot in shots])
     single = [film(tmp_path / f"{i}.avi", [shot[i] for shot in shots]) for i in (0, 1)]
-    from_both, from_two = list(raw_pairs([both])), list(raw_pairs(single))
+    from_both, from_two = list(live([both])), list(live(single))
     assert len(from_both) == len(from_two) == len(shots)
     for a, b, shot in zip(from_both, from_two, shots, strict=True):
         for i in (0, 1):
@@ -106,8 +111,8 @@ def test_films_that_do_not_fit(tmp_path: Path, shots: list) -> None:
     small = film(tmp_path / "small.avi", [shots[0][0][:120, :160]])
     (tmp_path / "text.avi").write_text("no film")
     with pytest.raises(UserError, match="both eyes must have the same size"):
-        list(raw_pairs([whole, small]))
+        list(live([whole, small]))
     with pytest.raises(UserError, match="cannot be opened"):
-        list(raw_pairs([str(tmp_path / "text.avi")]))
+        list(live([str(tmp_path / "text.avi")]))
     with pytest.raises(UserError, match="no such camera or film; cameras here:"):
-        list(raw_pairs([str(tmp_path / "missing.avi")]))
+        list(live([str(tmp_path / "missing.avi")]))

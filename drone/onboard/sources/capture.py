@@ -26,6 +26,7 @@ import numpy as np
 
 from drone.clock import ns_from_s
 from drone.errors import UserError
+from drone.eyefiles import is_video
 from drone.messages import Image
 from drone.onboard.sources.video import grey, quiet_decoders
 
@@ -33,6 +34,10 @@ STOP_S = 2.0
 """Time that a command gets to end by itself."""
 PLAUSIBLE_DELAY_NS = ns_from_s(1.0)
 """A driver's stamp that is older than this, or of the future, is by another clock."""
+
+
+_NETWORK = ("rtsp", "http", "https", "udp", "tcp")
+_NAMES = "a device such as /dev/video0, rtsp://..., csi:0, jetson:0, or pipe:COMMAND"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +127,7 @@ class DeviceCapture:
         self.close()
         if not Path(self.path).exists():
             cameras = ", ".join(sorted(str(p) for p in Path("/dev").glob("video*"))) or "none"
-            raise UserError(f"{self.path}: no such camera; cameras here: {cameras}")
+            raise UserError(f"{self.path}: no such camera or film; cameras here: {cameras}")
         if not os.access(self.path, os.R_OK):
             raise UserError(
                 f"{self.path}: may not be read; right is a user in the group of the device (video)"
@@ -135,14 +140,15 @@ class DeviceCapture:
                 f"(fuser -v {self.path})?"
             )
         self._capture = capture
-        if self.mode is not None and self._is_device:
-            self._ask(capture, self.mode)
+        if self._is_device:
+            capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+            if self.mode is not None:
+                self._ask(capture, self.mode)
 
     def _ask(self, capture: cv2.VideoCapture, mode: CameraMode) -> None:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
         capture.set(cv2.CAP_PROP_FPS, mode.rate_hz)
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         width, height = (
             int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
         )
@@ -287,33 +293,46 @@ class PipeCapture:
             errors.close()
 
 
-def capture_from(text: str, mode: CameraMode) -> Capture:
+def capture_from(text: str, mode: CameraMode | None = None) -> Capture:
     """Return the capture that a text names.
 
     Args:
         text: `/dev/video0`; a network camera, `rtsp://...` or `http://...` (through ffmpeg);
             `csi:0` (through rpicam-vid); `jetson:0` (through gst-launch-1.0); `pipe:COMMAND`, any
             command that writes grey raw video; or a film, which stands in for a device.
-        mode: size and rate of the pictures.
+        mode: size and rate of the pictures; None takes what a device or film gives.
 
     Raises:
-        UserError: none of these.
+        UserError: none of these, or a command's pictures without a size.
     """
+    film = Path(text).is_file() or (is_video(text) and "://" not in text)
+    if text.startswith("/dev/") or film:
+        return DeviceCapture(text, mode)
     scheme, _, rest = text.partition(":")
-    if scheme in ("rtsp", "http", "https", "udp", "tcp"):
+    if scheme not in (*_NETWORK, "csi", "jetson", "pipe") or not rest.strip():
+        raise UserError(f"camera {without_password(text)!r}: right is {_NAMES}")
+    if mode is None:
+        raise UserError(
+            f"{without_password(text)}: does not say the size of its pictures; right is --size "
+            "WxH, such as --size 640x480 of one eye"
+        )
+    return _pipe(scheme, text, mode)
+
+
+def _pipe(scheme: str, text: str, mode: CameraMode) -> PipeCapture:
+    rest = text.partition(":")[2]
+    if scheme in _NETWORK:
         return PipeCapture(ffmpeg_command(text, mode), mode, title=text)
     if scheme == "csi" and rest.isdigit():
         return PipeCapture(rpicam_command(int(rest), mode), mode, yuv420=True, title=text)
     if scheme == "jetson" and rest.isdigit():
         return PipeCapture(jetson_command(int(rest), mode), mode, title=text)
-    if scheme == "pipe" and rest.strip():
+    if scheme != "pipe":
+        raise UserError(f"camera {text!r}: right is {_NAMES}")
+    try:
         return PipeCapture(tuple(shlex.split(rest)), mode)
-    if text.startswith("/dev/") or Path(text).is_file():
-        return DeviceCapture(text, mode)
-    raise UserError(
-        f"camera {text!r}: right is a device such as /dev/video0, rtsp://..., csi:0, jetson:0, or "
-        "pipe:COMMAND"
-    )
+    except ValueError as error:  # a quotation that does not end
+        raise UserError(f"camera {text!r}: not a command ({error})") from error
 
 
 def without_password(text: str) -> str:

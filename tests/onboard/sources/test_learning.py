@@ -180,7 +180,7 @@ def test_learning_from_a_camera_that_is_unplugged_in_flight(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--live", "/dev/video97", *RECTIFIED, "--size", "128x96"], "no such camera; cameras he"),
+        (["--live", "/dev/video97", *RECTIFIED, "--size", "128x96"], "no such camera or film; c"),
         (["--live", "/dev/null", *RECTIFIED, "--size", "128x96"], "cannot be opened; is it a cam"),
         (["--live", "/dev/video97", *RECTIFIED, "--size", "big"], "expected width and height"),
         (["--live", "/dev/video97"], "nobody says how the cameras see"),

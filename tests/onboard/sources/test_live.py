@@ -174,7 +174,7 @@ def test_two_devices(tmp_path: Path) -> None:
 
 
 def test_a_device_that_is_missing_is_named_with_those_there() -> None:
-    with pytest.raises(UserError, match=r"/dev/video97: no such camera; cameras here: "):
+    with pytest.raises(UserError, match=r"/dev/video97: no such camera or film; cameras here: "):
         LiveCamera([DeviceCapture("/dev/video97")], RECTIFIER).start()
 
 
@@ -353,6 +353,10 @@ def test_commands(text: str, words: list[str]) -> None:
 
 def test_devices_and_what_is_nothing(tmp_path: Path) -> None:
     assert isinstance(capture_from("/dev/video0", MODE), DeviceCapture)
-    for text in ("csi:x", "pipe:", "nonsense", ""):
+    for text in ("csi:x", "csi:", "pipe:", "nonsense", ""):
         with pytest.raises(UserError, match="right is a device such as /dev/video0"):
             capture_from(text, MODE)
+    with pytest.raises(UserError, match="not a command \\(No closing quotation"):
+        capture_from("pipe:cat 'film", MODE)
+    with pytest.raises(UserError, match=r"rtsp://host/a.mp4: does not say the size .* --size WxH"):
+        capture_from("rtsp://me:secret@host/a.mp4")
