@@ -22,15 +22,8 @@ from numpy.typing import NDArray
 from drone.errors import UserError, WorkFailedError
 from drone.geometry import Intrinsics, Matrix
 from drone.onboard.board import Board, Seen
-from drone.onboard.calibration import (
-    WIDEST_TANGENT,
-    CameraModel,
-    Lens,
-    RawStereoCalibration,
-    Rectifier,
-    inverse_rigid,
-    rigid,
-)
+from drone.onboard.calibration import CameraModel, Lens, RawStereoCalibration, inverse_rigid, rigid
+from drone.onboard.rectification import WIDEST_TANGENT, Rectifier
 
 FEWEST_PICTURES = 5
 """Three are the least that determine a lens; with five a wrong one can be told."""

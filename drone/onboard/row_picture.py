@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from drone.geometry import Matrix
 from drone.messages import Image
 from drone.onboard.board_solving import BoardView, common_px
-from drone.onboard.calibration import CameraModel, RawStereoCalibration, Rectifier
+from drone.onboard.calibration import CameraModel, RawStereoCalibration
+from drone.onboard.rectification import Rectifier
 
 ColourImage = NDArray[np.uint8]
 _MOST_LINES = 12

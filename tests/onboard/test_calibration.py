@@ -8,12 +8,11 @@ from drone.geometry import BODY_FROM_OPTICAL, GridSpec, Intrinsics, Matrix
 from drone.onboard.calibration import (
     CameraModel,
     RawStereoCalibration,
-    Rectifier,
     inverse_rigid,
     is_rigid,
-    rectified_size,
     rigid,
 )
+from drone.onboard.rectification import Rectifier, rectified_size
 
 LEFT = CameraModel(
     Intrinsics(752, 480, 458.654, 457.296, 367.215, 248.375), (-0.283, 0.074, 2e-4, 2e-5)

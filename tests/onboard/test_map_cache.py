@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from boardscene import fisheye_pair, pair
 
-from drone.onboard.calibration import Rectifier
 from drone.onboard.map_cache import MapCache, user_cache
+from drone.onboard.rectification import Rectifier
 
 MAPS = {"left": np.arange(24, dtype=np.float32).reshape(3, 4, 2), "right": np.ones((3, 4, 2), "f4")}
 

@@ -26,8 +26,8 @@ from drone.clock import ns_from_s
 from drone.errors import UserError
 from drone.geometry import StereoCalibration
 from drone.messages import Eye, HealthEvent, Image, StereoFrame
-from drone.onboard.calibration import Rectifier
 from drone.onboard.camera import CameraSample
+from drone.onboard.rectification import Rectifier
 from drone.onboard.sources.capture import STOP_S, Capture, Shot
 from drone.onboard.sources.options import Layout
 from drone.onboard.sources.pairing import KEPT, Skew, SkewMeter, newest_pair

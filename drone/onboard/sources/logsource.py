@@ -18,8 +18,8 @@ from drone.errors import UserError
 from drone.flightlog import FlightLog
 from drone.geometry import GridSpec, StereoCalibration
 from drone.messages import HealthEvent, Image, StereoFrame, VehicleState
-from drone.onboard.calibration import rectified_size
 from drone.onboard.camera import CameraSample
+from drone.onboard.rectification import rectified_size
 from drone.onboard.sources.options import SourceOptions
 from drone.onboard.sources.recording import choose
 

@@ -20,9 +20,10 @@ from drone.clock import NS_PER_S
 from drone.errors import UserError
 from drone.geometry import GridSpec, StereoCalibration
 from drone.messages import Image, StereoFrame
-from drone.onboard.calibration import RawStereoCalibration, Rectifier, rectified_size
+from drone.onboard.calibration import RawStereoCalibration
 from drone.onboard.calibration_files import read_calibration
 from drone.onboard.camera import CameraSample
+from drone.onboard.rectification import Rectifier, rectified_size
 from drone.onboard.sources.options import SourceOptions
 from drone.onboard.sources.swapped import looks_swapped
 from drone.onboard.track import Track

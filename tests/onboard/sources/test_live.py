@@ -15,8 +15,8 @@ from planes import DEPTH_M, DISPARITY_PX, RECTIFIED, disparity_px, wall, write_f
 
 from drone.errors import UserError
 from drone.messages import Eye, HealthEvent, Image
-from drone.onboard.calibration import Rectifier
 from drone.onboard.camera import CameraSample
+from drone.onboard.rectification import Rectifier
 from drone.onboard.sources.capture import (
     CameraMode,
     Capture,
