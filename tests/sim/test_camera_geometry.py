@@ -74,26 +74,43 @@ def test_half_a_pixel_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("seed", range(20, 26))
 def test_depth_is_within_one_percent_of_rays_cast_by_bullet(seed: int) -> None:
     """Random poses in furnished rooms; a pixel at an edge may show either side of it."""
+    error, inside = depth_errors(seed, poses=10, rays=300)
+    assert np.mean(error < 0.01) > 0.98
+    assert np.mean(error[inside] < 0.01) > 0.999
+    assert np.mean(inside) > 0.7
+    assert np.median(error) < 1e-4
+
+
+@pytest.mark.slow
+def test_depth_over_a_hundred_thousand_rays_in_twenty_rooms() -> None:
+    """The figures of docs/simulator.md: rooms 0 to 19, ten poses of 500 rays in each."""
+    found = [depth_errors(seed, poses=10, rays=500) for seed in range(20)]
+    error, inside = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    assert len(error) == 100_000
+    assert np.median(error) < 2.5e-6
+    assert np.mean(error < 0.01) >= 0.9998
+    assert (error[inside] < 0.01).all()
+    assert np.mean(inside) > 0.9
+
+
+def depth_errors(seed: int, poses: int, rays: int) -> tuple[np.ndarray, np.ndarray]:
+    """Relative error of depth at random pixels and poses of a room, and which lie off edges."""
     rng = np.random.default_rng(seed)
     room = room_from_seed(RoomConfig(), seed)
     errors, inner = [], []
     with World(room) as world:
         camera = a_camera(world)
-        for _ in range(10):
+        for _ in range(poses):
             pose = room.free_pose(rng)
             roll, pitch = rng.uniform(-0.35, 0.35, 2)
             attitude = quaternion_from_euler(roll, pitch, pose.yaw_rad)
             motion = still((pose.north_m, pose.east_m, -rng.uniform(0.6, 1.6)), attitude)
             inverse = camera.capture(motion).inverse_depth
-            v, u = rng.integers(1, 95, 300), rng.integers(1, 127, 300)
+            v, u = rng.integers(1, 95, rays), rng.integers(1, 127, rays)
             cast = cast_depth_m(world, camera, motion, u, v)
             errors.append(np.abs(inverse[v, u] * cast - 1))
             inner.append(smooth_around(inverse)[v, u])
-    error, inside = np.concatenate(errors), np.concatenate(inner)
-    assert np.mean(error < 0.01) > 0.98
-    assert np.mean(error[inside] < 0.01) > 0.999
-    assert np.mean(inside) > 0.7
-    assert np.median(error) < 1e-4
+    return np.concatenate(errors), np.concatenate(inner)
 
 
 def cast_depth_m(
