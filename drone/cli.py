@@ -18,6 +18,7 @@ COMMANDS = {
     "room": "make, look at and save rooms; the contact sheet",
     "replay": "replay a flight log exactly, or learn from a recorded data set",
     "report": "make the report of a flight anew",
+    "export": "write the model of a flight as one file, float or int8",
     "calibrate": "calibrate a stereo camera from pictures of a board",
     "bench": "measure this stack against its floors",
 }
