@@ -139,14 +139,12 @@ class _Bench:
         image = torch.from_numpy(batch.image.astype(np.float32) / 255).contiguous(
             memory_format=torch.channels_last
         )
-        labels = [
-            torch.from_numpy(a)
-            for a in (batch.inverse_depth, batch.confidence, batch.obstacle_inverse)
-        ]
+        target, confidence = map(torch.from_numpy, (batch.inverse_depth, batch.confidence))
+        obstacle = torch.from_numpy(batch.obstacle_inverse)
         optimizer = torch.optim.AdamW(network.parameters())
 
         def bare() -> None:
-            loss = loss_of(network(image), *labels)
+            loss = loss_of(network(image), target, confidence, obstacle)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

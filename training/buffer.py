@@ -1,4 +1,4 @@
-"""What the network learns from: a bounded memory of labelled frames, balanced over distance.
+"""What the network learns from: a bounded memory, balanced over distance, place and age.
 
 labelled frame ─► which block of time? ─┬─ to learn from ─► ReplayBuffer (balanced, bounded)
                                         ├─ next to a held-out block ─► dropped
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,12 @@ BUCKETS_M = (0.7, 1.0, 1.4, 2.0, 3.0)
 """Upper edges of the obstacle-distance buckets; then farther, and unknown."""
 BALANCED_SHARE = 0.5
 """Share of a batch that is drawn evenly over the buckets; the rest evenly over the frames."""
+RIVALS = 16
+"""Frames drawn at random of which one makes room."""
+LOOK_PX = (8, 6)
+"""Width and height of the thumbnails by which two frames look alike."""
+NEVER_ANSWERED = math.inf
+"""Surprise of a frame that the network has not answered yet."""
 GUARD_S = 0.3
 """Frames so near to a held-out block are dropped: a frame's neighbour is almost the frame."""
 
@@ -49,6 +57,23 @@ class LabelledFrame:
     lambda_px: float = math.nan
 
 
+@dataclass(slots=True, eq=False)
+class Kept:
+    """A frame in memory.
+
+    Attributes:
+        look: its thumbnail, mean 0 and length 1, (48,) float32.
+        surprise: mean absolute log error of its cells when the network answered it last.
+    """
+
+    frame: LabelledFrame
+    look: NDArray[np.float32] = field(init=False)
+    surprise: float = NEVER_ANSWERED
+
+    def __post_init__(self) -> None:
+        self.look = _look(self.frame.image)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Stacked samples.
@@ -58,12 +83,14 @@ class Batch:
         inverse_depth: (B, 1, rows, cols) float32, 1/m.
         confidence: (B, 1, rows, cols) float32, 0-1.
         obstacle_inverse: (B, 1) float32, 1/m, NaN where unknown.
+        members: where they are kept, (B,).
     """
 
     image: NDArray[np.uint8]
     inverse_depth: NDArray[np.float32]
     confidence: NDArray[np.float32]
     obstacle_inverse: NDArray[np.float32]
+    members: Sequence[Kept] = ()
 
 
 def bucket(obstacle_m: float) -> int:
@@ -86,25 +113,44 @@ def role(stamp_ns: int, config: LearnerConfig) -> str:
 
 
 class ReplayBuffer:
-    """Bounded memory; when full, the oldest frame of the fullest bucket makes room."""
+    """Bounded memory. When it is full, the fullest bucket of distance makes room.
 
-    def __init__(self, capacity: int) -> None:
+    Of frames drawn at random from that bucket, the two that look most alike are found, and the one
+    that surprised the network less goes. So near obstacles, which are rare, stay; places that were
+    looked at for long are thinned out, however old they are; and what is hard stays longer.
+    """
+
+    def __init__(self, capacity: int, seed: int = 0, balanced: bool = True) -> None:
+        """Make an empty memory.
+
+        Args:
+            capacity: frames.
+            seed: of what is drawn when room is made.
+            balanced: else the oldest frame makes room and all are drawn alike, for comparison.
+        """
         self._capacity = capacity
-        self._buckets: list[deque[LabelledFrame]] = [deque() for _ in range(len(BUCKETS_M) + 2)]
+        self._balanced = balanced
+        self._rng = np.random.default_rng([seed, 11])
+        self._buckets: list[list[Kept]] = [[] for _ in range(len(BUCKETS_M) + 2)]
 
     def __len__(self) -> int:
         return sum(len(b) for b in self._buckets)
 
     @property
     def frames(self) -> list[LabelledFrame]:
-        """All frames, bucket by bucket, oldest first in each; added in this order, the same."""
-        return [frame for bucket in self._buckets for frame in bucket]
+        """All frames, nearest bucket first."""
+        return [kept.frame for kept in self]
+
+    def __iter__(self) -> Iterator[Kept]:
+        """Iterate over what is kept, nearest bucket first."""
+        for kept in self._buckets:
+            yield from kept
 
     def add(self, frame: LabelledFrame) -> None:
         """Take in a frame."""
         if len(self) >= self._capacity:
-            max(self._buckets, key=len).popleft()
-        self._buckets[bucket(frame.obstacle_m)].append(frame)
+            self._make_room(max(self._buckets, key=len))
+        self._buckets[bucket(frame.obstacle_m) if self._balanced else 0].append(Kept(frame))
 
     def sample(self, size: int, rng: np.random.Generator) -> Batch:
         """Return a batch: half of it evenly over the buckets that hold any, half over the frames.
@@ -123,6 +169,17 @@ class ReplayBuffer:
             picks.append(chosen[int(rng.integers(len(chosen)))])
         return _stacked(picks)
 
+    def _make_room(self, full: list[Kept]) -> None:
+        if not self._balanced or len(full) < 2:
+            del full[0]
+            return
+        drawn = self._rng.choice(len(full), min(RIVALS, len(full)), replace=False)
+        one, other = (int(drawn[i]) for i in _most_alike([full[i].look for i in drawn]))
+        older, newer = sorted((one, other), key=lambda i: full[i].frame.stamp_ns)
+        goes = newer if full[newer].surprise < full[older].surprise else older
+        full[goes] = full[-1]
+        full.pop()
+
 
 class HoldOut:
     """The latest frames that no version learns from, oldest first."""
@@ -138,10 +195,27 @@ class HoldOut:
         self.frames.append(frame)
 
 
-def _stacked(frames: list[LabelledFrame]) -> Batch:
+def _look(image: Image) -> NDArray[np.float32]:
+    small = cv2.resize(image, LOOK_PX, interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    small -= small.mean()
+    return np.asarray(small / max(float(np.linalg.norm(small)), 1e-6), np.float32)
+
+
+def _most_alike(looks: Sequence[NDArray[np.float32]]) -> tuple[int, int]:
+    """Return which two of the looks have the greatest inner product."""
+    stacked = np.stack(looks)
+    alike = stacked @ stacked.T
+    np.fill_diagonal(alike, -np.inf)
+    one, other = divmod(int(alike.argmax()), len(looks))
+    return one, other
+
+
+def _stacked(kept: Sequence[Kept]) -> Batch:
+    frames = [k.frame for k in kept]
     return Batch(
         np.stack([f.image for f in frames])[:, None],
         np.stack([f.inverse_depth for f in frames])[:, None],
         np.stack([f.confidence for f in frames])[:, None],
         np.array([[1 / f.obstacle_m] for f in frames], np.float32),
+        kept,
     )

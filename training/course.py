@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -139,8 +139,9 @@ class Student:
         stop_m = pilot.switching.stop_m
         label_m = moment.label.obstacle_m if moment.label.valid else math.nan
         if self.model is not None:
-            raw_m, estimate_m = self._eye.distances(moment)
-            pair = trust.Pair(moment.frame.seq, now_ns, label_m, raw_m, estimate_m)
+            seen = self._eye.look(moment)
+            self._trust = trust.see(self._trust, now_ns, seen.unfamiliarity, pilot.trust)
+            pair = trust.Pair(moment.frame.seq, now_ns, label_m, seen.raw_m, seen.mean_m)
             if math.isfinite(label_m):
                 self._trust = trust.add_pair(self._trust, pair, stop_m, pilot.trust)
         self._trust = trust.step(self._trust, now_ns, True, True, pilot.trust)
@@ -171,6 +172,20 @@ class Student:
         )
 
 
+class Seen(NamedTuple):
+    """What a model says of one frame.
+
+    Attributes:
+        raw_m: the cautious obstacle distance by this frame alone, m.
+        mean_m: averaged as it flies, m.
+        unfamiliarity: of the image, NaN if unknown.
+    """
+
+    raw_m: float
+    mean_m: float
+    unfamiliarity: float
+
+
 class Flown:
     """What a model says of frames in order: the distances that would fly."""
 
@@ -185,8 +200,8 @@ class Flown:
         self._network = MonoNetwork(model, self._perception.spec)
         self._recent.clear()
 
-    def distances(self, moment: Moment) -> tuple[float, float]:
-        """Return the cautious distance by this frame alone, and averaged as it flies, m."""
+    def look(self, moment: Moment) -> Seen:
+        """Return what the model says of the next frame."""
         assert self._network is not None, "load a model first"
         assert moment.frame.left is not None, "a flight without faults has every image"
         answer = self._network.estimate(moment.frame.left)
@@ -195,7 +210,8 @@ class Flown:
         self._recent.append((now_ns, raw_m))
         while self._recent[0][0] < now_ns - ns_from_s(self._mono.average_s):
             self._recent.popleft()
-        return raw_m, trust.mean_distance(d for _, d in self._recent)
+        mean_m = trust.mean_distance(d for _, d in self._recent)
+        return Seen(raw_m, mean_m, answer.unfamiliarity)
 
 
 def score(
@@ -211,7 +227,7 @@ def score(
     if frozen.model is not None:
         eye = Flown(config, perception)
         eye.load(frozen.model)
-        estimate_m = np.array([eye.distances(m)[1] for m in moments])
+        estimate_m = np.array([eye.look(m).mean_m for m in moments])
     stop_m, tpr = config.pilot.switching.stop_m, config.pilot.trust.min_tpr
     fpr_at_trust, tpr_at_trust = rates(label_m, estimate_m, frozen.threshold_m, stop_m)
     log_error = np.abs(np.log(np.where(estimate_m > 0, estimate_m, np.nan) / label_m))
@@ -264,34 +280,28 @@ def area(
 
 
 def run(
-    config: Config, seed: int, learners: dict[str, dict[str, Any]], at_s: Sequence[float] = AT_S
+    config: Config, seed: int, learners: Mapping[str, Config], at_s: Sequence[float] = AT_S
 ) -> dict[str, Any]:
     """Fly one room and send each learner through the flight.
 
     Args:
-        config: room, camera, pilot.
+        config: room, camera, pilot of the flight by stereo.
         seed: of the room.
-        learners: name -> changes to the learner's configuration.
+        learners: name -> configuration with its learner, and how its answers fly.
         at_s: when copies are frozen; the flight ends 100 s after the last.
 
     Returns:
         Learner -> its figures.
     """
     moments = list(stereo_flight(config, seed, at_s[-1] + SCORED_S))
-    return {
-        name: _figures(config, seed, moments, change, at_s) for name, change in learners.items()
-    }
+    return {name: figures(own, seed, moments, at_s) for name, own in learners.items()}
 
 
-def _figures(
-    config: Config,
-    seed: int,
-    moments: Sequence[Moment],
-    change: dict[str, Any],
-    at_s: Sequence[float],
+def figures(
+    config: Config, seed: int, moments: Sequence[Moment], at_s: Sequence[float]
 ) -> dict[str, Any]:
-    learner = config.learner.model_copy(update=change)
-    student = Student(config.model_copy(update={"learner": learner}), seed)
+    """Return the figures of one learner on a flight."""
+    student = Student(config, seed)
     waiting = deque(at_s)
     for moment in moments:
         while waiting and s_from_ns(moment.frame.stamp_ns) >= waiting[0]:
@@ -307,7 +317,7 @@ def _figures(
             for copy in course.frozen
         },
         "core_seconds_per_flight_second": _known(course.learn_s / max(course.flown_s, 1e-9)),
-        "sgd_steps_per_s": _steps_per_s(course, learner.kind),
+        "sgd_steps_per_s": _steps_per_s(course, config.learner.kind),
         "rejected": course.rejected,
     }
 

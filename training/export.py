@@ -28,10 +28,22 @@ from training.networks import GridNet
 class Exporter:
     """Writes versions of one network shape as ONNX files."""
 
-    def __init__(self, network: GridNet, spec: MonoSpec) -> None:
+    def __init__(self, network: GridNet, spec: MonoSpec, two_heads: bool = True) -> None:
+        """Trace the graph.
+
+        Args:
+            network: of the shape to write.
+            spec: input, grid and camera.
+            two_heads: the file also says the obstacle distance by the second head.
+        """
         self._spec = spec
         folded = fold_batch_norm(network)
         self._model = _traced(folded, spec)
+        if not two_heads:
+            outputs = self._model.graph.output
+            kept = [output for output in outputs if output.name in OUTPUTS]
+            del outputs[:]
+            outputs.extend(kept)
         self._initializer = {t.name: t for t in self._model.graph.initializer}
         wanted = {name for name, _ in _weights(folded)}
         missing = wanted - set(self._initializer)

@@ -25,7 +25,7 @@ from training.buffer import HoldOut
 
 EXPORT_TOLERANCE = 1e-4
 """Largest difference between ONNX Runtime's and the learner's own outputs."""
-GATE_RATIO, GATE_MARGIN = 1.15, 0.02
+GATE_RATIO, GATE_MARGIN = 1.05, 0.005
 """A candidate may have at most this held-out error: ratio times the one's to beat plus margin."""
 MIN_REVIEW_FRAMES = 20
 """Held-out frames with a known distance that it takes to roll back a flying version."""

@@ -146,7 +146,13 @@ def _inverse_softplus(value: float) -> float:
     return float(torch.log(torch.expm1(torch.tensor(value))))
 
 
-def loss_of(answer: Answer, target: Tensor, confidence: Tensor, obstacle: Tensor) -> Tensor:
+def loss_of(
+    answer: Answer,
+    target: Tensor,
+    confidence: Tensor,
+    obstacle: Tensor,
+    obstacle_weight: float = OBSTACLE_WEIGHT,
+) -> Tensor:
     """Return the negative log likelihood of labels, a scalar: of the cells, and of the obstacle.
 
     Args:
@@ -154,11 +160,19 @@ def loss_of(answer: Answer, target: Tensor, confidence: Tensor, obstacle: Tensor
         target: inverse depth, (B, 1, rows, cols), NaN where unknown.
         confidence: (B, 1, rows, cols), 0 where unknown.
         obstacle: inverse obstacle distance, (B, 1), NaN where unknown.
+        obstacle_weight: of the second head.
     """
     cells = laplace_loss(answer.inverse_depth, answer.log_variance, target, confidence)
     known = torch.isfinite(obstacle).float()
     direct = laplace_loss(answer.obstacle_inverse, answer.obstacle_log_variance, obstacle, known)
-    return cells + OBSTACLE_WEIGHT * direct
+    return cells + obstacle_weight * direct
+
+
+def surprise(answer: Answer, target: Tensor) -> Tensor:
+    """Return each image's mean absolute log error over the cells known, (B,); NaN without any."""
+    with torch.no_grad():
+        error = (answer.inverse_depth.log() - target.log()).abs()
+        return error.nanmean(dim=(1, 2, 3))
 
 
 def laplace_loss(mean: Tensor, log_variance: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from training.augment import IN_FLIGHT, mirror
 from training.buffer import Batch, LabelledFrame, ReplayBuffer
 from training.export import Exporter
 from training.memory import packed, under, unpacked
-from training.networks import GridNet, loss_of
+from training.networks import OBSTACLE_WEIGHT, GridNet, loss_of, surprise
 from training.tensorfile import Arrays
 from training.trainer import Syllabus, Trainer
 from training.warmstart import load_weights
@@ -56,15 +56,18 @@ class OnlineTrainer(Trainer):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = GridNet(self._spec.grid, syllabus.meter.camera)
+        self._learning_rate = config.learning_rate
         if config.start == "warm":
             load_weights(network)
+            self._learning_rate = config.warm_learning_rate
         self._network = network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self._average = copy.deepcopy(self._network)
         self._optimizer = torch.optim.AdamW(
-            self._network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+            self._network.parameters(), self._learning_rate, weight_decay=config.weight_decay
         )
-        self._exporter = Exporter(self._network, self._spec)
-        self.buffer = ReplayBuffer(config.buffer_frames)
+        self._obstacle_weight = OBSTACLE_WEIGHT if config.two_heads else 0.0
+        self._exporter = Exporter(self._network, self._spec, config.two_heads)
+        self.buffer = ReplayBuffer(config.buffer_frames, seed, config.balanced)
         self.learns_from_both_eyes = config.both_eyes
 
     @property
@@ -83,12 +86,12 @@ class OnlineTrainer(Trainer):
         self.buffer.add(sample)
 
     def _step(self, batch: Batch) -> None:
-        image, *labels = _augmented(batch, self._rng)
+        image, target, confidence, obstacle = self._tensors(batch)
         for group in self._optimizer.param_groups:
-            group["lr"] = self._config.learning_rate * min(
-                1, (self.counts.steps + 1) / WARMUP_STEPS
-            )
-        loss = loss_of(self._network(image), *labels)
+            group["lr"] = self._learning_rate * min(1, (self.counts.steps + 1) / WARMUP_STEPS)
+        answer = self._network(image)
+        loss = loss_of(answer, target, confidence, obstacle, self._obstacle_weight)
+        _remember(batch, surprise(answer, target))
         self._optimizer.zero_grad()
         if not torch.isfinite(loss):
             self._roll_back()
@@ -103,6 +106,11 @@ class OnlineTrainer(Trainer):
         value, before = float(loss.detach()), self.counts.train_loss
         self.counts.train_loss = value if math.isnan(before) else 0.98 * before + 0.02 * value
         self._update_average()
+
+    def _tensors(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        if self._config.augmented:
+            return _augmented(batch, self._rng)
+        return _plain(batch)
 
     def _update_average(self) -> None:
         steps = self.counts.steps
@@ -190,13 +198,29 @@ def _moment(value: NDArray[Any], parameter: Tensor) -> Tensor:
     return torch.empty_like(parameter).copy_(tensor) if tensor.ndim else tensor
 
 
+def _plain(batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return image, inverse depth, confidence and inverse obstacle distance as tensors."""
+    image = torch.from_numpy(batch.image).float() / 255
+    grids = (torch.from_numpy(g) for g in (batch.inverse_depth, batch.confidence))
+    obstacle = torch.from_numpy(batch.obstacle_inverse)
+    return image.contiguous(memory_format=torch.channels_last), *grids, obstacle  # type: ignore[return-value]
+
+
 def _augmented(batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the batch as tensors, each picture changed in its own way, some mirrored."""
-    mirrored = IN_FLIGHT.mirrored(len(batch.image), rng)
-    image = IN_FLIGHT.pictures(torch.from_numpy(batch.image).float() / 255, rng)
-    image, inverse_depth, confidence = (
-        mirror(t, mirrored)
-        for t in (image, torch.from_numpy(batch.inverse_depth), torch.from_numpy(batch.confidence))
+    image, inverse_depth, confidence, obstacle = _plain(batch)
+    mirrored = IN_FLIGHT.mirrored(len(image), rng)
+    image = mirror(IN_FLIGHT.pictures(image, rng), mirrored)
+    return (
+        image.contiguous(memory_format=torch.channels_last),
+        mirror(inverse_depth, mirrored),
+        mirror(confidence, mirrored),
+        obstacle,
     )
-    obstacle = torch.from_numpy(batch.obstacle_inverse)
-    return image.contiguous(memory_format=torch.channels_last), inverse_depth, confidence, obstacle
+
+
+def _remember(batch: Batch, surprises: Tensor) -> None:
+    """Keep how far off the network was, where the answer is a number."""
+    for kept, value in zip(batch.members, surprises.tolist(), strict=True):
+        if math.isfinite(value):
+            kept.surprise = value

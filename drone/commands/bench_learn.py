@@ -19,13 +19,31 @@ from drone.errors import UserError, WorkFailedError
 
 HELP = "how soon each learner may fly, on the same simulated flights by stereo"
 EXAMPLE = "drone bench learn --seeds 0-1 --at 15,60 --learners cnn,texton-knn --json"
-LEARNERS: dict[str, dict[str, Any]] = {
-    "cnn": {},
-    "cnn-fresh": {"start": "fresh"},
-    "cnn-plain": {"start": "fresh", "both_eyes": False},
-    "texton-knn": {"kind": "texton-knn"},
+LEARNERS: dict[str, tuple[str, ...]] = {
+    "cnn": (),
+    "cnn-fresh": ("learner.start=fresh",),
+    "cnn-plain": (
+        "learner.start=fresh",
+        "learner.both_eyes=false",
+        "learner.two_heads=false",
+        "learner.balanced=false",
+        "learner.augmented=false",
+        "learner.average_decay=0",
+        "pilot.mono.average_s=0",
+    ),
+    "texton-knn": ("learner.kind=texton-knn", "learner.buffer_frames=2400"),
 }
-"""Name -> what differs from the configured learner."""
+"""Name -> settings that differ from the configured ones."""
+WITHOUT: dict[str, tuple[str, ...]] = {
+    "cnn-one-eye": ("learner.both_eyes=false",),
+    "cnn-one-head": ("learner.two_heads=false",),
+    "cnn-unbalanced": ("learner.balanced=false",),
+    "cnn-unaugmented": ("learner.augmented=false",),
+    "cnn-last-weights": ("learner.average_decay=0",),
+    "cnn-single-frame": ("pilot.mono.average_s=0",),
+    "cnn-unlearning": ("learner.warm_learning_rate=1e-9",),
+}
+"""`cnn` with one of its means switched off."""
 AT_S = (15.0, 30.0, 60.0, 120.0, 300.0)
 COLUMNS = {
     "fpr_at_tpr95": "needless stops at 95 % caught",
@@ -42,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--learners",
         metavar="NAMES",
         default=",".join(LEARNERS),
-        help=f"which of {', '.join(LEARNERS)}, with commas between (default: all)",
+        help=f"which of {', '.join(LEARNERS)} (default: these), or {', '.join(WITHOUT)}",
     )
     parser.add_argument(
         "--at",
@@ -65,11 +83,13 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     need("pybullet", "sim")
     need("torch", "train")
     from training.course import run
+    from training.learncost import cost
     from training.online import single_thread
 
     single_thread()
-    config = load(args.config or launch_folder() / "room.toml", args.overrides)
-    learners, at_s = _chosen(args.learners), _times(args.at)
+    file = args.config or launch_folder() / "room.toml"
+    config, names, at_s = load(file, args.overrides), _chosen(args.learners), _times(args.at)
+    learners = {k: load(file, [*args.overrides, *own]) for k, own in names.items()}
     seeds = list(seed_range(args.seeds))
     kept = _finished(args.resume, config, at_s)
     with many_progress(len(seeds), quiet=args.json, what="rooms") as advance:
@@ -83,7 +103,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     rooms = {str(seed): {k: kept[str(seed)][k] for k in learners} for seed in seeds}
     return {
         "learners": {name: _over([r[name] for r in rooms.values()]) for name in learners},
-        "cost": _cost([r for room in rooms.values() for r in room.values()]),
+        "cost": {
+            **_cost([room["cnn"] for room in rooms.values() if "cnn" in room]),
+            **cost(config),
+        },
         "rooms": rooms,
     }
 
@@ -115,18 +138,17 @@ def _over(rooms: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _cost(courses: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the learners that take steps cost."""
-    stepping = [c for c in courses if c["sgd_steps_per_s"] is not None]
+    """Return what the network's learning costs."""
     keys = ("sgd_steps_per_s", "core_seconds_per_flight_second")
-    return {key: with_interval([c[key] for c in stepping]) for key in keys}
+    return {key: with_interval([c[key] for c in courses]) for key in keys}
 
 
-def _chosen(names: str) -> dict[str, dict[str, Any]]:
-    wanted = names.split(",")
+def _chosen(names: str) -> dict[str, tuple[str, ...]]:
+    wanted, known = names.split(","), {**LEARNERS, **WITHOUT}
     for name in wanted:
-        if name not in LEARNERS:
-            raise UserError(f"--learners {name!r}: expected some of {', '.join(LEARNERS)}")
-    return {name: LEARNERS[name] for name in wanted}
+        if name not in known:
+            raise UserError(f"--learners {name!r}: expected some of {', '.join(known)}")
+    return {name: known[name] for name in wanted}
 
 
 def _times(text: str) -> tuple[float, ...]:

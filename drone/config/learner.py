@@ -18,13 +18,23 @@ class LearnerConfig(Section):
     """Of the network: from weights pre-trained in other rooms, or from none."""
     both_eyes: bool = True
     """The network learns from the right image too, so that either eye can carry the flight."""
+    two_heads: bool = True
+    """The network says the obstacle distance itself, beside the grid."""
+    balanced: bool = True
+    """Memory is kept and drawn from evenly over distance, place and age; else the latest, alike."""
+    augmented: bool = True
+    """Pictures are learned from with other exposure, blur and noise, and mirrored."""
     steps_per_frame: Annotated[int, Field(ge=0, le=1000)] = 1
-    batch_size: Annotated[int, Field(ge=2, le=512)] = 8
+    batch_size: Annotated[int, Field(ge=2, le=512)] = 12
     learning_rate: Positive = 4e-3
+    """From a fresh start."""
+    warm_learning_rate: Positive = 5e-4
+    """From a warm one: large steps would forget what was pre-trained."""
     weight_decay: NotNegative = 1e-4
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
     """Decay per step of the running average of the weights, which is what flies."""
-    buffer_frames: Annotated[int, Field(ge=16)] = 3000
+    buffer_frames: Annotated[int, Field(ge=16)] = 6000
+    """Images in memory; both eyes count."""
     min_frames: Annotated[int, Field(ge=2)] = 30
     """Labelled frames before the first step."""
     publish_s: Positive = 5.0

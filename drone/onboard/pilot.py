@@ -204,7 +204,8 @@ def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfi
         state = replace(state, stereo=_sight(percept.label, checked.stereo_sees))
     if percept.estimate is not None:
         state = _with_estimate(state, percept.estimate, config)
-        trusted = trust.see(trusted, percept.estimate, config.trust)
+        seen = percept.estimate
+        trusted = trust.see(trusted, seen.stamp_ns, seen.unfamiliarity, config.trust)
         pair = _pair(state, percept.label)
         if pair is not None and checked.stereo_sees:
             trusted = trust.add_pair(trusted, pair, stop_m, config.trust)

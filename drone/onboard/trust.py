@@ -24,7 +24,7 @@ import numpy as np
 
 from drone.clock import ns_from_s, s_from_ns
 from drone.config import TrustConfig
-from drone.messages import ModelVersion, MonoEstimate, TrustReport
+from drone.messages import ModelVersion, TrustReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,13 @@ def rescore(
     return _judged(state, _averaged(raw, average_s), stop_m, config)
 
 
-def see(state: TrustState, estimate: MonoEstimate, config: TrustConfig) -> TrustState:
+def see(state: TrustState, stamp_ns: int, unfamiliarity: float, config: TrustConfig) -> TrustState:
     """Return the state with one more image's unfamiliarity; an unknown one says nothing."""
-    if not math.isfinite(estimate.unfamiliarity):
+    if not math.isfinite(unfamiliarity):
         return state
-    oldest_ns = estimate.stamp_ns - ns_from_s(config.unfamiliar_s)
+    oldest_ns = stamp_ns - ns_from_s(config.unfamiliar_s)
     recent = tuple(seen for seen in state.unfamiliarity if seen[0] > oldest_ns)
-    return replace(state, unfamiliarity=(*recent, (estimate.stamp_ns, estimate.unfamiliarity)))
+    return replace(state, unfamiliarity=(*recent, (stamp_ns, unfamiliarity)))
 
 
 def step(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from drone.clock import ns_from_s
 from drone.config import TrustConfig
-from drone.messages import Eye, ModelVersion, MonoEstimate
+from drone.messages import ModelVersion
 from drone.onboard.trust import (
     Pair,
     TrustState,
@@ -374,18 +374,11 @@ def test_figures_without_new_labels_count_no_more():
 FAMILIAR = TrustConfig(**{**CONFIG.model_dump(), "max_unfamiliarity": 1.5, "familiar_again_s": 2.0})
 
 
-def seen(stamp_s, unfamiliarity):
-    grid = np.zeros((2, 2), np.float32)
-    return MonoEstimate(
-        0, ns_from_s(stamp_s), True, "", 1, Eye.LEFT, grid, grid, 3.0, (), 3.0, unfamiliarity
-    )
-
-
 def look(state, values, start_s, stereo_ok=True):
     """Tick at 10 Hz with an image each; return the state and whether the licence was held."""
     held = []
     for i, value in enumerate(values):
-        state = see(state, seen(start_s + i / 10, value), FAMILIAR)
+        state = see(state, ns_from_s(start_s + i / 10), value, FAMILIAR)
         state = step(state, ns_from_s(start_s + i / 10), stereo_ok, True, FAMILIAR)
         held.append(state.report.held)
     return state, held
@@ -414,7 +407,7 @@ def test_with_a_high_limit_the_same_images_withhold_nothing():
     config = FAMILIAR.model_copy(update={"max_unfamiliarity": 10.0})
     state = licensed()
     for i in range(30):
-        state = see(state, seen(102.0 + i / 10, 4.0), config)
+        state = see(state, ns_from_s(102.0 + i / 10), 4.0, config)
         state = step(state, ns_from_s(102.0 + i / 10), True, True, config)
         assert state.report.held
 
@@ -453,7 +446,7 @@ def test_no_licence_is_held_on_a_second_of_strange_images(values, stereo_ok):
     state = licensed()
     for i, value in enumerate(values):
         before = state.report.held
-        state = see(state, seen(102.0 + i / 10, value), FAMILIAR)
+        state = see(state, ns_from_s(102.0 + i / 10), value, FAMILIAR)
         state = step(state, ns_from_s(102.0 + i / 10), stereo_ok, True, FAMILIAR)
         lately = [v for v in values[max(0, i - 9) : i + 1] if math.isfinite(v)]
         if len(lately) == 10 and np.median(lately) > FAMILIAR.max_unfamiliarity:

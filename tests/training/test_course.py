@@ -50,7 +50,14 @@ def test_the_area_by_hand():
 
 @pytest.fixture(scope="module")
 def figures():
-    learners = {"cnn": {}, "texton-knn": {"kind": "texton-knn"}, "never": {"steps_per_frame": 0}}
+    learners = {
+        name: CONFIG.model_copy(update={"learner": CONFIG.learner.model_copy(update=change)})
+        for name, change in {
+            "cnn": {},
+            "texton-knn": {"kind": "texton-knn"},
+            "never": {"steps_per_frame": 0},
+        }.items()
+    }
     course.SCORED_S, before = 10, course.SCORED_S
     try:
         yield course.run(CONFIG, 30, learners, (4.0, 8.0))

@@ -114,7 +114,7 @@ def test_held_out_and_guard_frames_never_reach_the_buffer():
     learner = trainer()
     teach(learner, 60)
     held_out = {f.seq for f in learner.holdout.frames}
-    learned = {f.seq for bucket in learner.buffer._buckets for f in bucket}
+    learned = {kept.frame.seq for kept in learner.buffer}
     assert held_out
     assert learned
     assert not held_out & learned
@@ -218,11 +218,10 @@ def test_mirroring_turns_image_and_labels_alike_and_leaves_the_memory_alone():
         learner.observe(*sample(seq), LEVEL)
     for _ in range(5):
         learner.learn()
-    for bucket in learner.buffer._buckets:
-        for kept in bucket:
-            frame, label = sample(kept.seq)
-            assert np.array_equal(kept.image, frame.left)
-            assert np.array_equal(kept.inverse_depth, label.inverse_depth)
+    for kept in learner.buffer:
+        frame, label = sample(kept.frame.seq)
+        assert np.array_equal(kept.frame.image, frame.left)
+        assert np.array_equal(kept.frame.inverse_depth, label.inverse_depth)
 
 
 # What goes wrong
@@ -238,6 +237,7 @@ def test_a_loss_of_nan_rolls_back_to_the_averaged_weights():
         label.inverse_depth[None, None],
         label.confidence[None, None],
         np.ones((1, 1), np.float32),
+        [next(iter(learner.buffer))],
     )
     steps = learner.counts.steps
     learner._step(batch)
@@ -312,7 +312,8 @@ def test_the_gate_refuses_what_is_clearly_worse(monkeypatch):
 # Publishing
 
 
-def test_versions_come_when_due_and_only_after_new_steps():
+def test_versions_come_when_due_and_only_after_new_steps(monkeypatch):
+    monkeypatch.setattr(gate, "GATE_MARGIN", math.inf)  # whatever is due passes
     learner = trainer(publish_s=2.0)
     versions = teach(learner, 90)
     stamps = [v.stamp_ns for v in versions]
@@ -379,3 +380,36 @@ def test_the_flying_version_is_scored_on_frames_that_came_after_it(monkeypatch):
     assert newer, "held-out frames came since"
     last = max(newer)
     assert {seq for seq in newer if seq <= last - 20} <= set(learner._gate.flying)
+
+
+# Means that can be switched off
+
+
+def test_surprise_is_remembered_of_what_was_learned_from():
+    learner = trainer()
+    teach(learner, 30)
+    values = [kept.surprise for kept in learner.buffer]
+    learned_from = [v for v in values if math.isfinite(v)]
+    assert len(learned_from) > 10
+    assert min(learned_from) >= 0
+
+
+def test_one_head_leaves_the_obstacle_to_the_grid():
+    learner = trainer(two_heads=False)
+    version = teach(learner, 30)[-1]
+    answer = MonoNetwork(version, SPEC).estimate(sample(0)[0].left)
+    assert answer.obstacle is None
+    assert answer.finite
+    now, before = (t._network.obstacle[2].bias for t in (learner, trainer(two_heads=False)))
+    assert torch.allclose(now, before, atol=1e-3), "nothing but the decay of weights moved it"
+
+
+def test_pictures_come_as_they_are_without_augmentation():
+    learner = trainer(augmented=False)
+    learner.observe(*sample(0), LEVEL)
+    batch = learner.buffer.sample(4, np.random.default_rng(0))
+    image, target, confidence, obstacle = learner._tensors(batch)
+    assert np.array_equal(image.numpy() * 255, batch.image)
+    assert np.array_equal(target.numpy(), batch.inverse_depth)
+    assert np.array_equal(confidence.numpy(), batch.confidence)
+    assert np.array_equal(obstacle.numpy(), batch.obstacle_inverse)
