@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from drone.clock import ns_from_s, s_from_ns
 from drone.config import Config
 from drone.geometry import DistanceMeter
-from drone.messages import DistanceLabel, ModelVersion, StereoFrame, Tick, Vector3
+from drone.messages import DistanceLabel, ModelVersion, StereoFrame, Tick, TrustReport, Vector3
 from drone.onboard import trust
 from drone.onboard.mono import MonoNetwork
 from drone.onboard.perception import Perception
@@ -133,15 +133,22 @@ class Student:
         self.model: ModelVersion | None = None
         self.course = Course()
 
-    def take(self, moment: Moment) -> None:
-        """Test on a moment, then learn from it."""
+    @property
+    def licence(self) -> TrustReport:
+        """Mono's licence as it stands."""
+        return self._trust.report
+
+    def take(self, moment: Moment) -> float:
+        """Test on a moment, then learn from it; return the distance that would fly, m or NaN."""
         now_ns, pilot = moment.frame.stamp_ns, self._config.pilot
         stop_m = pilot.switching.stop_m
         label_m = moment.label.obstacle_m if moment.label.valid else math.nan
+        mean_m = math.nan
         if self.model is not None:
             seen = self._eye.look(moment)
             self._trust = trust.see(self._trust, now_ns, seen.unfamiliarity, pilot.trust)
-            pair = trust.Pair(moment.frame.seq, now_ns, label_m, seen.raw_m, seen.mean_m)
+            mean_m = seen.mean_m
+            pair = trust.Pair(moment.frame.seq, now_ns, label_m, seen.raw_m, mean_m)
             if math.isfinite(label_m):
                 self._trust = trust.add_pair(self._trust, pair, stop_m, pilot.trust)
         self._trust = trust.step(self._trust, now_ns, True, True, pilot.trust)
@@ -149,6 +156,7 @@ class Student:
             self.course.time_to_trust_s = s_from_ns(now_ns)
         self._learn(moment)
         self.course.flown_s = s_from_ns(now_ns)
+        return mean_m
 
     def freeze(self, at_s: float) -> None:
         """Keep a copy of what flies now."""
