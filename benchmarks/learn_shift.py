@@ -26,7 +26,7 @@ from drone.bench import with_interval
 from drone.clock import ns_from_s, s_from_ns
 from drone.commands.common import seed_range
 from drone.config import Config, launch_folder, load
-from training.course import Frozen, Moment, Student, score, stereo_flight
+from training.course import Moment, Student, score, stereo_flight
 from training.online import single_thread
 
 LEARNED_S, SCORED_S, OTHER_S = 200.0, 100.0, 300.0
@@ -79,8 +79,7 @@ def later(moments: Iterator[Moment], last: Moment) -> Iterator[Moment]:
 
 
 def _scored(student: Student, moments: Sequence[Moment], config: Config) -> dict[str, Any]:
-    copy = Frozen(LEARNED_S, student.model, student.licence.threshold_m)
-    return score(copy, moments, config, student.perception)
+    return score(student.freeze(LEARNED_S), moments, config, student.perception)
 
 
 def shift(seed: int) -> dict[str, Any]:

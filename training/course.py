@@ -77,11 +77,17 @@ def stereo_flight(config: Config, seed: int, duration_s: float) -> Iterator[Mome
 
 @dataclass
 class Frozen:
-    """A copy of what flew at some time, with the threshold that trust had chosen by then."""
+    """A copy of what flew at some time, with what trust had chosen by then.
+
+    Attributes:
+        threshold_m: mono stops below this, m; NaN if there was none.
+        fpr_promised: share of the free frames in trust's window that it stops.
+    """
 
     at_s: float
     model: ModelVersion | None
-    threshold_m: float
+    threshold_m: float = math.nan
+    fpr_promised: float | None = None
 
 
 @dataclass
@@ -158,9 +164,17 @@ class Student:
         self.course.flown_s = s_from_ns(now_ns)
         return mean_m
 
-    def freeze(self, at_s: float) -> None:
-        """Keep a copy of what flies now."""
-        self.course.frozen.append(Frozen(at_s, self.model, self._trust.report.threshold_m))
+    def freeze(self, at_s: float) -> Frozen:
+        """Keep a copy of what flies now, and return it."""
+        threshold_m, stop_m = self.licence.threshold_m, self._config.pilot.switching.stop_m
+        label_m, estimate_m = (
+            np.array([getattr(pair, name) for pair in self._trust.pairs], np.float64)
+            for name in ("label_m", "estimate_m")
+        )
+        promised, _ = rates(label_m, estimate_m, threshold_m, stop_m)
+        copy = Frozen(at_s, self.model, threshold_m, promised)
+        self.course.frozen.append(copy)
+        return copy
 
     def _learn(self, moment: Moment) -> None:
         started_s = time.process_time()
@@ -243,6 +257,7 @@ def score(
         "fpr_at_tpr95": fpr_at(label_m, estimate_m, stop_m, tpr),
         "fpr_at_trust": fpr_at_trust,
         "tpr_at_trust": tpr_at_trust,
+        "fpr_promised": frozen.fpr_promised,
         "fpr_at_tpr95_truth": fpr_at(truth_m, estimate_m, stop_m, tpr),
         "auc": area(label_m, estimate_m, stop_m),
         "male": _known(float(np.nanmean(log_error))) if np.isfinite(log_error).any() else None,

@@ -48,6 +48,7 @@ AT_S = (15.0, 30.0, 60.0, 120.0, 300.0)
 COLUMNS = {
     "fpr_at_tpr95": "needless stops at 95 % caught",
     "fpr_at_trust": "at trust's threshold",
+    "fpr_promised": "promised",
     "tpr_at_trust": "caught there",
 }
 

@@ -25,7 +25,7 @@ class LearnerConfig(Section):
     augmented: bool = True
     """Pictures are learned from with other exposure, blur and noise, and mirrored."""
     steps_per_frame: Annotated[int, Field(ge=0, le=1000)] = 1
-    batch_size: Annotated[int, Field(ge=2, le=512)] = 12
+    batch_size: Annotated[int, Field(ge=2, le=512)] = 10
     learning_rate: Positive = 4e-3
     """From a fresh start."""
     warm_learning_rate: Positive = 5e-4
