@@ -121,6 +121,16 @@ def label_errors(
     return _label_errors(pair, _matched(pair, pilot), pilot)
 
 
+def pixel_errors(
+    pair: KnownPair, pilot: PilotConfig
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return confidence and disparity error, px, of each pixel that is known and whose truth is."""
+    matched = _matched(pair, pilot)
+    both = np.isfinite(matched.disparity_px) & np.isfinite(pair.disparity_px)
+    error_px: NDArray[np.float32] = np.abs(matched.disparity_px - pair.disparity_px)[both]
+    return matched.confidence[both], error_px
+
+
 def error_by_confidence(
     confidence: NDArray[np.float32], error: NDArray[np.float32]
 ) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import pytest
 
 from drone.cli import main
 from drone.config import PilotConfig
-from drone.stereobench import accuracy, error_by_confidence, label_errors, latency
+from drone.stereobench import accuracy, error_by_confidence, label_errors, latency, pixel_errors
 from drone.stereopairs import KnownPair, open_pairs
 
 PILOT = PilotConfig()
@@ -82,6 +82,12 @@ def test_cells_of_a_wall_are_sure_and_right() -> None:
     assert error.max() < 0.1
 
 
+def test_pixels_of_a_wall_are_off_by_what_is_told() -> None:
+    confidence, error_px = pixel_errors(pair(told_px=13.0), PILOT)
+    assert len(confidence) == len(error_px) > 30_000
+    assert np.median(error_px) == pytest.approx(1, abs=0.2)
+
+
 def test_latency_is_of_both_sizes() -> None:
     figures = latency(pair(), PILOT, 1)
     assert list(figures) == ["128x96", "640x480"]
@@ -100,6 +106,18 @@ def test_real_pairs_reach_the_goals(real_data: Path) -> None:
         assert figures["answered_share"] >= 0.7
         assert figures["bad3_answered"] <= bad3
         assert figures["label_bad10_share"] <= 0.01
+
+
+def test_on_real_pairs_the_error_falls_in_all_ten_bins_of_confidence(real_data: Path) -> None:
+    """Of the pixels; among shuffled confidences it does not fall."""
+    folder = real_data / "stereo_pairs"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder.name} in the folder of real data")
+    found = [pixel_errors(each.read(), PILOT) for each in open_pairs(folder)]
+    confidence, error_px = (np.concatenate(values) for values in zip(*found, strict=True))
+    assert (np.diff(error_by_confidence(confidence, error_px)) < 0).all()
+    np.random.default_rng(1).shuffle(confidence)
+    assert not (np.diff(error_by_confidence(confidence, error_px)) < 0).all()
 
 
 def test_the_command_prints_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

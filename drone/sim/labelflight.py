@@ -7,6 +7,7 @@ how often it is falsely near, and what it calls unknown.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from drone.config import Config
 from drone.geometry import DistanceMeter, grid_from_dense
-from drone.messages import Tick
+from drone.messages import DistanceLabel, Tick
 from drone.onboard.perception import Perception
 from drone.onboard.pilot import Pilot, PilotState, decide
 from drone.sim.cameras import calibration_of
@@ -68,31 +69,44 @@ def fly_labels(config: Config, seed: int, cells_every: int = 10) -> LabelRecord:
     """Fly a room by stereo alone and record labels beside truth.
 
     Args:
-        config: room, camera, pilot and duration; faults and strategy are set aside.
+        config: as for `stereo_flight`.
         seed: of the room and the flight.
         cells_every: of so many frames one has its cells compared.
     """
+    record = LabelRecord()
+    meter = _meter(config)
+    for label, output in stereo_flight(config, seed):
+        if label is not None and output.truth is not None:
+            _note(record, label, output, meter, cells_every)
+    return record
+
+
+def stereo_flight(config: Config, seed: int) -> Iterator[tuple[DistanceLabel | None, SimOutput]]:
+    """Fly a room by stereo alone; yield each tick's label beside what the simulator put out.
+
+    Args:
+        config: room, camera, pilot and duration; faults and strategy are set aside.
+        seed: of the room and the flight.
+    """
     cv2.setNumThreads(1)
-    pilot_config = config.pilot.model_copy(
-        update={
-            "switching": config.pilot.switching.model_copy(update={"strategy": "stereo_only"}),
-        }
-    )
+    switching = config.pilot.switching.model_copy(update={"strategy": "stereo_only"})
+    pilot_config = config.pilot.model_copy(update={"switching": switching})
     sim_config = config.sim.model_copy(update={"faults": ()})
-    calibration = calibration_of(config.sim.camera)
-    meter = DistanceMeter(calibration.left, pilot_config.grid_spec, pilot_config.corridor_spec)
-    pilot = Pilot(pilot_config, Perception(pilot_config, calibration))
-    record, state = LabelRecord(), PilotState()
-    with RoomSimulator(sim_config, meter, seed=seed, tick_hz=pilot_config.tick_hz) as simulator:
+    pilot = Pilot(pilot_config, Perception(pilot_config, calibration_of(config.sim.camera)))
+    state, hz = PilotState(), pilot_config.tick_hz
+    with RoomSimulator(sim_config, _meter(config), seed=seed, tick_hz=hz) as simulator:
         output = simulator.reset()
-        for seq in range(round(config.flight.duration_s * pilot_config.tick_hz)):
+        for seq in range(round(config.flight.duration_s * hz)):
             tick = Tick(seq, output.vehicle.stamp_ns, True, True, output.frame, output.vehicle)
             percept = pilot.perceive(state, tick)
             state, decision = decide(state, tick, percept, pilot_config)
-            if percept.label is not None and output.truth is not None:
-                _note(record, percept.label, output, meter, cells_every)
+            yield percept.label, output
             output = simulator.step(decision.command)
-    return record
+
+
+def _meter(config: Config) -> DistanceMeter:
+    camera = calibration_of(config.sim.camera).left
+    return DistanceMeter(camera, config.pilot.grid_spec, config.pilot.corridor_spec)
 
 
 def _note(
