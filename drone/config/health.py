@@ -22,6 +22,8 @@ class HealthConfig(Section):
     """Share of white pixels from which an eye is over-exposed; half of it where only one eye is."""
     blur_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.65
     """An eye with less than this share of the other's fine detail at the same places is blurred."""
+    whole_blur_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.52
+    """The same of the mean over the whole image, which needs no corners found in both eyes."""
     min_detail: Positive = 8.0
     """Detail (squared grey levels of the Laplacian) that noise alone has; below it none is seen."""
     cover_levels: Positive = 30.0
@@ -36,6 +38,10 @@ class HealthConfig(Section):
     """Row errors, as a share of the worst possible, that are a fault even unexplained."""
     min_found_share: Share = 0.25
     """Least share of corners that must be found in the other eye."""
+    block_evidence: Positive = 50.0
+    """Least evidence of a turned eye, of all blocks of the last three frames compared."""
+    behind_evidence: Positive = 62.0
+    """The same, of blocks that lie behind infinity."""
     min_skew_s: Positive = 0.006
     """Least difference in time between the eyes that counts."""
     late_eye_s: Positive = 0.075

@@ -22,6 +22,7 @@ from drone.config import HealthConfig
 from drone.geometry import StereoCalibration
 from drone.messages import FrameCheck, Image, StereoFrame, VehicleState
 from drone.onboard import imagechecks, pairchecks
+from drone.onboard.blockchecks import BlockChecker, BlockEvidence
 from drone.onboard.pairchecks import Finding, Matches, Motion, RowErrors
 
 LEFT, RIGHT, PAIR = "left", "right", "pair"
@@ -62,6 +63,7 @@ class PairChecker:
         self._config = config
         self._calibration = calibration
         self._shape = (calibration.left.height, calibration.left.width)
+        self._block_checker = BlockChecker(calibration.left)
         self._frames = 0
         self._start_anew()
 
@@ -72,6 +74,7 @@ class PairChecker:
         self._levels: dict[str, NDArray[np.float32]] = {}
         self._motion: Motion | None = None
         self._rows: tuple[RowErrors, ...] = ()
+        self._blocks: tuple[BlockEvidence, ...] = ()
         self._shown: tuple[Verdicts, ...] = ()
         self._held = NOTHING
 
@@ -84,6 +87,7 @@ class PairChecker:
         figures = Figures()
         if frame.left is None or frame.right is None or any(alone.values()):
             self._rows = self._rows[: pairchecks.FRAMES - 2]
+            self._blocks = self._blocks[: pairchecks.FRAMES - 2]
             self._confirm(NOTHING)
         elif self._due():
             figures, shows = self._together(frame.left, frame.right, vehicle)
@@ -146,7 +150,25 @@ class PairChecker:
         verdicts, turn_rad, skew_s = self._pair(
             matches, motion, self._config.row_error_px / camera.fy
         )
+        blocks = self._block_checker.evidence(left, right)
+        self._blocks = (blocks, *self._blocks[: pairchecks.FRAMES - 1])
+        if not any(verdicts.values()):
+            verdicts, turn_rad = self._by_blocks(motion, turn_rad)
         return replace(figures, turn_rad=turn_rad, skew_s=skew_s), verdicts
+
+    def _by_blocks(self, motion: Motion | None, turn_rad: float) -> tuple[Verdicts, float]:
+        """Return what the blocks of the last frames say, and the turn (rad), else as it was."""
+        turn = self._block_checker.turn(self._blocks)
+        if turn.gain > self._config.block_evidence:
+            return {**NOTHING, PAIR: TURNED}, turn.size
+        if sum(blocks.behind for blocks in self._blocks) > self._config.behind_evidence:
+            moves = motion is not None and motion.fast
+            unclear = OUT_OF_SYNC if moves else TURNED
+            return {
+                **NOTHING,
+                PAIR: SWAPPED if self._blocks[0].mostly_behind else unclear,
+            }, turn_rad
+        return NOTHING, turn_rad
 
     def _mean_motion(self, vehicle: VehicleState | None) -> Motion | None:
         """Return the motion of the last while: a late eye saw what was then."""
@@ -174,8 +196,11 @@ class PairChecker:
         for eye, now in zip((LEFT, RIGHT), levels, strict=True):
             before = self._levels.get(eye, now)
             self._levels[eye] = before + np.float32(_BASELINE_RATE) * (now - before)
+        whole = self._whole_detail_ratio(details)
         if abs(ratio) > -math.log(self._config.blur_ratio):
             verdicts[RIGHT if ratio < 0 else LEFT] = "blurred"
+        elif abs(whole) > -math.log(self._config.whole_blur_ratio):
+            verdicts[RIGHT if whole < 0 else LEFT] = "blurred"
         return verdicts, figures
 
     def _exposed(self, left: Image, right: Image) -> Verdicts:
@@ -199,6 +224,11 @@ class PairChecker:
             left = imagechecks.at(details[0], matches.left_px)
             right = imagechecks.at(details[1], matches.right_px)
         return float(np.median(np.log((right + floor) / (left + floor))))
+
+    def _whole_detail_ratio(self, details: Details) -> float:
+        """Return the log of the right eye's mean detail over the left's."""
+        left, right = (float(each.mean()) + self._config.min_detail for each in details)
+        return math.log(right / left)
 
     def _covered_eye(
         self,
