@@ -36,6 +36,8 @@ class HealthConfig(Section):
     """Least gain in squared error, in units of the expected, by which a fault must explain rows."""
     mismatch: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Row errors, as a share of the worst possible, that are a fault even unexplained."""
+    level_share: Share = 0.2
+    """With so many corners in their rows, others that are not have slid along edges."""
     min_found_share: Share = 0.25
     """Least share of corners that must be found in the other eye."""
     block_evidence: Positive = 50.0

@@ -36,6 +36,10 @@ _GAP_S = 0.5
 """After a longer gap, or a stamp that runs backwards, the frames before say nothing."""
 _REACH = 2
 """Blocks by which a thing may be displaced between the eyes."""
+_ALONE = 0.7
+"""Share of the evidence of three frames that is enough in the newest one alone."""
+_ALERT = 0.5
+"""Share of it from which every frame is compared."""
 _BASELINE_RATE = 0.3
 """Share of the newest frame in the remembered brightness of the blocks."""
 Details = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -77,6 +81,7 @@ class PairChecker:
         self._blocks: tuple[BlockEvidence, ...] = ()
         self._shown: tuple[Verdicts, ...] = ()
         self._held = NOTHING
+        self._alert = False
 
     def check(self, frame: StereoFrame, vehicle: VehicleState | None) -> FrameCheck:
         """Return what a frame says about the eyes; to be called once with every frame, in order."""
@@ -110,7 +115,7 @@ class PairChecker:
     def _due(self) -> bool:
         """Return whether the eyes are compared in this frame: now and then, at any sign always."""
         self._frames += 1
-        suspicious = any(any(past.values()) for past in self._shown[-1:])
+        suspicious = self._alert or any(any(past.values()) for past in self._shown[-1:])
         return suspicious or self._frames % self._config.compare_every == 0
 
     def _alone(self, check: FrameCheck, frame: StereoFrame) -> Verdicts:
@@ -158,10 +163,14 @@ class PairChecker:
 
     def _by_blocks(self, motion: Motion | None, turn_rad: float) -> tuple[Verdicts, float]:
         """Return what the blocks of the last frames say, and the turn (rad), else as it was."""
-        turn = self._block_checker.turn(self._blocks)
-        if turn.gain > self._config.block_evidence:
-            return {**NOTHING, PAIR: TURNED}, turn.size
-        if sum(blocks.behind for blocks in self._blocks) > self._config.behind_evidence:
+        c = self._config
+        turns = [self._block_checker.turn(frames) for frames in (self._blocks[:1], self._blocks)]
+        behind = sum(blocks.behind for blocks in self._blocks)
+        share = max(turns[0].gain / (_ALONE * c.block_evidence), turns[1].gain / c.block_evidence)
+        self._alert = max(share, behind / c.behind_evidence) > _ALERT
+        if share > 1:
+            return {**NOTHING, PAIR: TURNED}, turns[1].size
+        if behind > c.behind_evidence:
             moves = motion is not None and motion.fast
             unclear = OUT_OF_SYNC if moves else TURNED
             return {
@@ -258,7 +267,7 @@ class PairChecker:
             kind = (OUT_OF_SYNC if moves else DISAGREE) if lost else ""
             return {**NOTHING, PAIR: kind}, math.nan, math.nan
         kind, found = self._explained(error)
-        if not kind and pairchecks.mismatch(self._rows[0], error) > c.mismatch:
+        if not kind and self._astray(error):
             kind = OUT_OF_SYNC if moves else TURNED
         late_s = 0.0 if kind in ("", TURNED) else found.size
         turn_rad = found.size if kind == TURNED else 0.0
@@ -268,6 +277,16 @@ class PairChecker:
         if not kind and matches.behind_share > c.crossed_share:
             kind = SWAPPED
         return {**NOTHING, PAIR: kind}, turn_rad, late_s
+
+    def _astray(self, error: float) -> bool:
+        """Return whether rows match badly, and hardly any corner stays in its row.
+
+        Where some do, the others slid along the edges of near things.
+        """
+        rows, c = self._rows[0], self._config
+        return pairchecks.mismatch(rows, error) > c.mismatch and (
+            pairchecks.level_share(rows, error) < c.level_share
+        )
 
     def _explained(self, error: float) -> tuple[str, Finding]:
         """Return the fault that explains the rows best; empty if none does well enough.

@@ -264,6 +264,16 @@ def mismatch(rows: RowErrors, error: float) -> float:
     return _cost(rows.errors / error, rows.weights) / (_MOST * float(rows.weights.sum()))
 
 
+def level_share(rows: RowErrors, error: float) -> float:
+    """Return the share of corners that stay in their row, but for three times the expected error.
+
+    Args:
+        rows: at least one.
+        error: expected of a corner's row, rad.
+    """
+    return float((np.abs(rows.errors) < 3 * error).mean())
+
+
 def findings(rows: RowErrors, error: float) -> Findings:
     """Return what explains the row errors, and how well.
 
