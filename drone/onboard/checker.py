@@ -22,7 +22,7 @@ from drone.config import HealthConfig
 from drone.geometry import StereoCalibration
 from drone.messages import FrameCheck, Image, StereoFrame, VehicleState
 from drone.onboard import imagechecks, pairchecks
-from drone.onboard.blockchecks import BlockChecker, BlockEvidence
+from drone.onboard.blockwatch import BlockVerdict, BlockWatch
 from drone.onboard.pairchecks import Finding, Matches, Motion, RowErrors
 
 LEFT, RIGHT, PAIR = "left", "right", "pair"
@@ -36,10 +36,6 @@ _GAP_S = 0.5
 """After a longer gap, or a stamp that runs backwards, the frames before say nothing."""
 _REACH = 2
 """Blocks by which a thing may be displaced between the eyes."""
-_ALONE = 0.7
-"""Share of the evidence of three frames that is enough in the newest one alone."""
-_ALERT = 0.5
-"""Share of it from which every frame is compared."""
 _BASELINE_RATE = 0.3
 """Share of the newest frame in the remembered brightness of the blocks."""
 Details = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -67,7 +63,6 @@ class PairChecker:
         self._config = config
         self._calibration = calibration
         self._shape = (calibration.left.height, calibration.left.width)
-        self._block_checker = BlockChecker(calibration.left)
         self._frames = 0
         self._start_anew()
 
@@ -78,7 +73,7 @@ class PairChecker:
         self._levels: dict[str, NDArray[np.float32]] = {}
         self._motion: Motion | None = None
         self._rows: tuple[RowErrors, ...] = ()
-        self._blocks: tuple[BlockEvidence, ...] = ()
+        self._blocks = BlockWatch(self._config, self._calibration.left)
         self._shown: tuple[Verdicts, ...] = ()
         self._held = NOTHING
         self._alert = False
@@ -92,10 +87,10 @@ class PairChecker:
         figures = Figures()
         if frame.left is None or frame.right is None or any(alone.values()):
             self._rows = self._rows[: pairchecks.FRAMES - 2]
-            self._blocks = self._blocks[: pairchecks.FRAMES - 2]
+            self._blocks.miss()
             self._confirm(NOTHING)
         elif self._due():
-            figures, shows = self._together(frame.left, frame.right, vehicle)
+            figures, shows = self._together((frame.left, frame.right), frame.stamp_ns, vehicle)
             self._confirm(shows)
         held = self._held
         check = replace(
@@ -139,15 +134,16 @@ class PairChecker:
         return TORN if imagechecks.repeated_share(image, previous) > _REPEATED_SHARE else ""
 
     def _together(
-        self, left: Image, right: Image, vehicle: VehicleState | None
+        self, images: tuple[Image, Image], stamp_ns: int, vehicle: VehicleState | None
     ) -> tuple[Figures, Verdicts]:
         """Return what both eyes say of each other."""
-        left, right = imagechecks.reduced(left), imagechecks.reduced(right)
+        left, right = (imagechecks.reduced(image) for image in images)
         details = imagechecks.fine_detail(left), imagechecks.fine_detail(right)
         matches = pairchecks.find_matches(left, right, details[0] > self._config.min_detail)
         eyes, figures = self._eyes((left, right), details, matches)
         motion = self._mean_motion(vehicle)
         if any(eyes.values()):
+            self._blocks.miss()
             return figures, eyes
         camera = self._calibration.left.scaled(left.shape[1], left.shape[0])
         rows = pairchecks.row_errors(matches, motion, camera, self._calibration.baseline_m)
@@ -155,29 +151,13 @@ class PairChecker:
         verdicts, turn_rad, skew_s = self._pair(
             matches, motion, self._config.row_error_px / camera.fy
         )
-        blocks = self._block_checker.evidence(left, right)
-        self._blocks = (blocks, *self._blocks[: pairchecks.FRAMES - 1])
+        turns = motion is not None and motion.turns
+        seen = self._blocks.see((left, right), stamp_ns, turns)
+        self._alert = seen.alert
         if not any(verdicts.values()):
-            verdicts, turn_rad = self._by_blocks(motion, turn_rad)
+            verdicts = {**NOTHING, PAIR: _by_blocks(seen, turns)}
+            turn_rad = seen.turn_rad if verdicts[PAIR] == TURNED else turn_rad
         return replace(figures, turn_rad=turn_rad, skew_s=skew_s), verdicts
-
-    def _by_blocks(self, motion: Motion | None, turn_rad: float) -> tuple[Verdicts, float]:
-        """Return what the blocks of the last frames say, and the turn (rad), else as it was."""
-        c = self._config
-        turns = [self._block_checker.turn(frames) for frames in (self._blocks[:1], self._blocks)]
-        behind = sum(blocks.behind for blocks in self._blocks)
-        share = max(turns[0].gain / (_ALONE * c.block_evidence), turns[1].gain / c.block_evidence)
-        self._alert = max(share, behind / c.behind_evidence) > _ALERT
-        if share > 1:
-            return {**NOTHING, PAIR: TURNED}, turns[1].size
-        if behind > c.behind_evidence:
-            moves = motion is not None and motion.fast
-            unclear = OUT_OF_SYNC if moves else TURNED
-            return {
-                **NOTHING,
-                PAIR: SWAPPED if self._blocks[0].mostly_behind else unclear,
-            }, turn_rad
-        return NOTHING, turn_rad
 
     def _mean_motion(self, vehicle: VehicleState | None) -> Motion | None:
         """Return the motion of the last while: a late eye saw what was then."""
@@ -327,6 +307,19 @@ class PairChecker:
         self._held = NOTHING
         if len(signs) >= most:
             self._held = max(reversed(signs), key=signs.count)
+
+
+def _by_blocks(seen: BlockVerdict, turns: bool) -> str:
+    """Return the name of what the blocks say, empty where it is nothing."""
+    if seen.turned:
+        return TURNED
+    if seen.behind and seen.mostly_behind:
+        return SWAPPED
+    if seen.jumped:
+        return OUT_OF_SYNC if seen.in_a_turn else TURNED
+    if seen.behind:
+        return OUT_OF_SYNC if turns else TURNED
+    return ""
 
 
 def check_frame(frame: StereoFrame, shape: tuple[int, int] | None = None) -> FrameCheck:

@@ -92,6 +92,11 @@ class Motion:
         """Whether a moment's delay between the eyes must show."""
         return bool(self.turning @ self.turning > _FAST**2 or self.moving @ self.moving > _FAST**2)
 
+    @property
+    def turns(self) -> bool:
+        """Whether it turns fast enough for a moment's delay to displace all that is seen."""
+        return bool(self.turning @ self.turning > _FAST**2)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
