@@ -40,11 +40,11 @@ class HealthConfig(Section):
     """With so many corners in their rows, others that are not have slid along edges."""
     min_found_share: Share = 0.125
     """Least share of corners that must be found in the other eye."""
-    block_evidence: Positive = 50.0
+    block_evidence: Positive = 60.0
     """Least evidence of a turned eye, of all blocks of the last three frames compared."""
-    behind_evidence: Positive = 62.0
+    behind_evidence: Positive = 65.0
     """The same, of blocks that lie behind infinity."""
-    jump_evidence: Positive = 25.0
+    jump_evidence: Positive = 36.0
     """Least evidence that one eye has jumped aside against the other since the frame before."""
     jump_stands_s: NotNegative = 1.0
     """A jump is a sign for so long, unless the eye jumps back."""

@@ -36,6 +36,8 @@ _GAP_S = 0.5
 """After a longer gap, or a stamp that runs backwards, the frames before say nothing."""
 _REACH = 2
 """Blocks by which a thing may be displaced between the eyes."""
+_SIDE = 0.2
+"""Share of the image, at the outer side of each eye, that the other may not see."""
 _BASELINE_RATE = 0.3
 """Share of the newest frame in the remembered brightness of the blocks."""
 Details = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -215,9 +217,17 @@ class PairChecker:
         return float(np.median(np.log((right + floor) / (left + floor))))
 
     def _whole_detail_ratio(self, details: Details) -> float:
-        """Return the log of the right eye's mean detail over the left's."""
-        left, right = (float(each.mean()) + self._config.min_detail for each in details)
-        return math.log(right / left)
+        """Return the log of the right eye's mean detail over the left's, the more cautious of two.
+
+        A near thing at the side is seen by one eye alone; without the sides a far one would be.
+        """
+        left, right = details
+        side = round(_SIDE * left.shape[1])
+        ratios = [
+            math.log((b.mean() + self._config.min_detail) / (a.mean() + self._config.min_detail))
+            for a, b in ((left, right), (left[:, side:], right[:, :-side]))
+        ]
+        return min(ratios, key=abs) if ratios[0] * ratios[1] > 0 else 0.0
 
     def _covered_eye(
         self,
