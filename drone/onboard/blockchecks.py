@@ -48,6 +48,8 @@ _LEAST_NOISE = 0.5
 _PER_NOISE = 8.0
 _MOST_A_TURN, _MOST_BEHIND, _MOST_A_JUMP = 8.0, 4.0, 4.0
 """Evidence of which a single block never adds more."""
+_NEARLY = 0.1
+"""Of jumps that lack no more than this share of the most evidence, the one that fits best is it."""
 _TURNS_RAD = np.radians(np.arange(-3, 4))
 """Turns that are tried, up or down and about the optical axis."""
 
@@ -120,8 +122,10 @@ class BlockChecker:
             k: float(np.clip((together - cost) / unit, -_MOST_A_JUMP, _MOST_A_JUMP).sum())
             for k, cost in costs.items()
         }
-        best = max(gains, key=gains.__getitem__)
-        return Finding(best * self._step_rad, gains[best])
+        most = max(gains.values())
+        near = [k for k, gain in gains.items() if gain >= most - _NEARLY * abs(most)]
+        best = min(near, key=lambda k: float(costs[k].sum()))
+        return Finding(best * self._step_rad, most)
 
 
 def _apart(
