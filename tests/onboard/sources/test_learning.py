@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from planes import wall, write_film, write_images
 
+from drone import topics
 from drone.cli import main
 from drone.config import load
 from drone.flightlog import FlightLog
@@ -199,3 +200,23 @@ def test_a_camera_that_cannot_be_is_an_error_in_one_line(
     assert message in err
     assert err.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_recording_can_be_learned_from_with_the_memory_of_the_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [*folder(tmp_path / "input"), "--memory", str(tmp_path / "memory")]
+    first, second = (learn(capsys, tmp_path / "runs", *arguments) for _ in range(2))
+    kept = [figures["memory"] for figures in (first, second)]
+    assert [(k["from"], k["saved"]) for k in kept] == [(None, 1), (1, 2)]  # type: ignore[index]
+    logs = [FlightLog(RunFolder(Path(str(f["run"]))).log) for f in (first, second)]
+    answered = [sum(1 for _ in log.messages(topics.MONO)) for log in logs]
+    assert answered[0] < answered[1] == COUNT
+
+
+def test_a_memory_does_not_go_with_verifying(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(learn(capsys, tmp_path / "runs", *folder(tmp_path / "input"))["run"])
+    assert main(["replay", run, "--verify", "--memory", str(tmp_path / "memory")]) == 2
+    assert "--verify learns nothing" in capsys.readouterr().err
