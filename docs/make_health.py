@@ -38,7 +38,7 @@ def main() -> None:
     axes.axvline(100 * GOAL, color="0.3", lw=1, ls="--", label="goal")
     axes.set(yticks=np.arange(len(order)), yticklabels=order, xlabel="found within 0.5 s, %")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower left")
+    figure.legend(loc="outside upper center", ncols=3)
     FigureCanvasAgg(figure).print_png(str(DOCS / "health.png"))
 
 
