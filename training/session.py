@@ -75,6 +75,7 @@ class Session:
                 calibration.disparity_metres,
             ),
             start,
+            live=not waits,
         )
         self.score = FlightScore(config.pilot.switching.stop_m)
         self.model: ModelVersion | None = None

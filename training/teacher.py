@@ -38,6 +38,8 @@ STOP_S = 10.0
 """Time that the process gets to end by itself ..."""
 SAVE_S = 60.0
 """... and what it gets where a memory may still be on its way to a slow disk."""
+NICENESS = 10
+"""Of a live learner's process: of a core that both want, the flight gets about nine tenths."""
 END = "end"
 """What the flight says when it is over."""
 
@@ -59,10 +61,15 @@ FROM_CONFIGURATION = Start()
 
 
 class Order(NamedTuple):
-    """The first that crosses the pipe."""
+    """The first that crosses the pipe.
+
+    Attributes:
+        live: the learner gives way to the flight where both want the processor.
+    """
 
     syllabus: Syllabus
     start: Start
+    live: bool = False
 
 
 class Opening(NamedTuple):
@@ -109,12 +116,15 @@ class Ending(NamedTuple):
 class Learner:
     """The flight's end of the pipe."""
 
-    def __init__(self, syllabus: Syllabus, start: Start = FROM_CONFIGURATION) -> None:
+    def __init__(
+        self, syllabus: Syllabus, start: Start = FROM_CONFIGURATION, live: bool = False
+    ) -> None:
         """Start the process.
 
         Args:
             syllabus: what the learner is made from.
             start: what it starts from.
+            live: it gives way to the flight, and takes no more than its share of a core.
         """
         ours, theirs = socket.socketpair()
         with theirs:
@@ -126,9 +136,11 @@ class Learner:
             )
         self._pipe = Connection(ours.detach())
         self._busy = False
+        self._share = syllabus.config.cpu_share if live else 1.0
+        self._rests_until_s = 0.0
         self._opening: Opening | None = None
         self._remembers = start.memory is not None
-        self._pipe.send(Order(syllabus, start))
+        self._pipe.send(Order(syllabus, start, live))
 
     def opening(self) -> Opening:
         """Wait for the learner to be ready, and return how it begins.
@@ -160,8 +172,8 @@ class Learner:
 
     @property
     def busy(self) -> bool:
-        """A lesson was begun and has not been fetched."""
-        return self._busy
+        """A lesson was begun and has not been fetched; or, live, the learner rests after one."""
+        return self._busy or time.monotonic() < self._rests_until_s
 
     @property
     def ready(self) -> bool:
@@ -182,6 +194,8 @@ class Learner:
         lesson = self._received()
         assert isinstance(lesson, Lesson)
         self._busy = False
+        rest_s = lesson.duration_s * (1 / self._share - 1)
+        self._rests_until_s = time.monotonic() + rest_s
         return lesson
 
     def end(self) -> Ending:
@@ -222,18 +236,21 @@ def serve(pipe: Connection) -> None:
     """Teach until the other end closes the pipe."""
     with ExitStack() as stack:
         try:
-            trainer, keeper, opening = _opened(pipe.recv(), stack)
+            order = pipe.recv()
+            if order.live:
+                os.nice(NICENESS)
+            trainer, keeper, opening = _opened(order.syllabus, order.start, stack)
         except DroneError as error:
             pipe.send(Opening(error))
             return
         pipe.send(opening)
         while True:
-            order = pipe.recv()
-            if order == END:
+            message = pipe.recv()
+            if message == END:
                 remembered = keeper.finish() if keeper else None
                 pipe.send(Ending(trainer.weights_of, remembered))
                 continue
-            frame, label, down = order
+            frame, label, down = message
             started_s = time.perf_counter()
             trainer.observe(frame, label, down)
             trainer.learn()
@@ -243,7 +260,9 @@ def serve(pipe: Connection) -> None:
             pipe.send(Lesson(model, report, time.perf_counter() - started_s, problem))
 
 
-def _opened(order: Order, stack: ExitStack) -> tuple[Trainer, Keeper | None, Opening]:
+def _opened(
+    syllabus: Syllabus, start: Start, stack: ExitStack
+) -> tuple[Trainer, Keeper | None, Opening]:
     """Return the learner as it begins, with what it keeps its memory by.
 
     Raises:
@@ -251,7 +270,6 @@ def _opened(order: Order, stack: ExitStack) -> tuple[Trainer, Keeper | None, Ope
     """
     from training.learners import trainer_for
 
-    syllabus, start = order
     trainer = trainer_for(syllabus)
     if start.model is not None:
         try:

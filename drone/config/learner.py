@@ -46,5 +46,7 @@ class LearnerConfig(Section):
     holdout_frames: Annotated[int, Field(ge=8)] = 300
     save_s: Positive = 45.0
     """Seconds of flight between savings of the memory, where one is kept (`--memory`)."""
+    cpu_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Live: of one core. The flight comes first: where it needs the core, learning gets less."""
     active: bool = False
     """Of the paper's learners: only frames that mono decides wrongly are learned from."""

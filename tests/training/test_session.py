@@ -33,7 +33,7 @@ class Pupil:
 
     busy = False
 
-    def __init__(self, syllabus, start):
+    def __init__(self, syllabus, start, live):
         self.taught = []
 
     def begin(self, frame, label, down):

@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from drone.geometry import Corridor, DistanceMeter, GridSpec, Intrinsics
 from drone.messages import DistanceLabel, ModelVersion, StereoFrame
 from drone.onboard.mono import MonoSpec
 from training.online import OnlineTrainer
-from training.teacher import Learner, Start
+from training.teacher import NICENESS, Learner, Start
 from training.trainer import Syllabus
 
 CAMERA = Intrinsics.from_hfov(32, 24, 1.2)
@@ -204,3 +205,39 @@ def test_a_learner_that_cannot_begin_says_why_at_the_first_lesson():
     with pytest.raises(UserError, match="patches"):
         learner.lesson()
     learner.close()
+
+
+def live_lessons(share):
+    """Return the time that lessons took, of the time until all frames were learned from or not."""
+    config = SYLLABUS.config.model_copy(update={"cpu_share": share})
+    learner, busy_s = Learner(SYLLABUS._replace(config=config), live=True), 0.0
+    learner.opening()
+    started_s, taught, frames = time.monotonic(), 0, list(lessons(200))
+    try:
+        while time.monotonic() - started_s < 2.0:
+            if not learner.busy:
+                learner.begin(*frames[taught % 200], DOWN)
+                busy_s += learner.lesson().duration_s
+                taught += 1
+    finally:
+        learner.close()
+    return busy_s / (time.monotonic() - started_s), taught
+
+
+def test_a_live_learner_takes_no_more_than_its_share():
+    share, taught = live_lessons(0.2)
+    assert taught >= 2
+    assert share <= 0.2 * 1.5, "a lesson that was begun is finished"
+    assert live_lessons(1.0)[0] > 2 * share, "without a limit it takes more"
+
+
+def test_a_live_learner_gives_way_and_another_does_not(learner):
+    live = Learner(SYLLABUS, live=True)
+    try:
+        for each in (learner, live):
+            teach_once(each, *next(lessons(1)))
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, learner._process.pid) == ours
+        assert os.getpriority(os.PRIO_PROCESS, live._process.pid) == min(19, ours + NICENESS)
+    finally:
+        live.close()
