@@ -22,6 +22,7 @@ from drone.flightlog import FlightLogWriter
 from drone.messages import Decision, HealthEvent, Tick, VehicleState
 from drone.onboard.camera import CameraSample, FrameSource
 from drone.onboard.health import events
+from drone.onboard.healthnotes import HealthNotes
 from drone.onboard.sources.livesource import LiveSource
 from training.flight import FlightSpec, RunResult, finish, log_header
 from training.session import Session
@@ -36,7 +37,7 @@ class Replayed:
 
     Attributes:
         decision: of its tick.
-        events: of the cameras, as their driver reported and as the images showed.
+        events: of the eyes, as their driver reported or the images showed; each is told once.
     """
 
     decision: Decision
@@ -71,16 +72,17 @@ def replay_dataset(
         folder = runfolder.create(spec.runs, config.flight.name, datetime.now())
         folder.config.write_text(config.to_toml(), encoding="utf-8")
         header = log_header(config, source.calibration, session, name, source.utc_offset_ns)
+        health = HealthNotes()
         try:
             with FlightLogWriter(folder.log, header) as log:
-                interrupted = _learn(session, log, source, on_progress)
+                interrupted = _learn(session, log, source, health, on_progress)
         except BaseException:
             folder.discard()
             raise
         figures = {
             **_figures(session),
             **({"camera": source.measures} if isinstance(source, LiveSource) else {}),
-            "notes": list(source.notes),
+            "notes": [*source.notes, *_seen(session, health)],
             "interrupted": interrupted,
             "wall_s": round(time.perf_counter() - started_s, 2),
             "run": str(folder.path),
@@ -92,6 +94,7 @@ def _learn(
     session: Session,
     log: FlightLogWriter,
     source: FrameSource | LiveSource,
+    health: HealthNotes,
     on_progress: Callable[[Replayed], None] | None,
 ) -> bool:
     """Go through every frame; return whether it was interrupted before the last."""
@@ -99,12 +102,20 @@ def _learn(
         for seq, sample in enumerate(source.samples()):
             before = session.state.health
             decision = session.tick(log, _tick(seq, sample))
+            found = events(before, session.state.health, decision.stamp_ns, 0)
+            news = health.add((*sample.health, *found))
             if on_progress is not None:
-                found = events(before, session.state.health, decision.stamp_ns, 0)
-                on_progress(Replayed(decision, (*sample.health, *found)))
+                on_progress(Replayed(decision, news))
     except KeyboardInterrupt:
         return True
     return False
+
+
+def _seen(session: Session, health: HealthNotes) -> list[str]:
+    """Return what a user must hear of the eyes, lest a recording without labels go unnoticed."""
+    score = session.score
+    nothing = score.frames and not score.labelled_frames
+    return [*(["no frame has a valid label"] if nothing else []), *health.lines]
 
 
 def _tick(seq: int, sample: CameraSample) -> Tick:

@@ -13,7 +13,6 @@ from rich.table import Table
 
 from drone.clock import s_from_ns
 from drone.config import Config
-from drone.messages import Eye
 from drone.runfolder import RunFolder
 
 if TYPE_CHECKING:
@@ -164,15 +163,10 @@ def live_progress(end_s: float, quiet: bool) -> Iterator[Callable[[Replayed], No
     with _bar(*texts, quiet=quiet) as bar:
         task = bar.add_task("", total=end_s if math.isfinite(end_s) else None, clock="0 s", seen="")
 
-        standing: dict[tuple[Eye, str], bool] = {}
-
         def show(done: Replayed) -> None:
             decision = done.decision
             now_s = s_from_ns(decision.stamp_ns)
-            for event in done.events:  # the driver says it, and then the images show it
-                if standing.get((event.eye, event.kind), False) == event.active:
-                    continue
-                standing[event.eye, event.kind] = event.active
+            for event in done.events:
                 what = f"{event.eye.value} {event.kind} {'begins' if event.active else 'ends'}"
                 bar.console.print(f"{now_s:7.1f} s  {what}", highlight=False)
             stereo = number(decision.stereo_obstacle_m, 2, " m")

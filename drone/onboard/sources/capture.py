@@ -28,7 +28,8 @@ from drone.clock import ns_from_s
 from drone.errors import UserError
 from drone.eyefiles import is_video
 from drone.messages import Image
-from drone.onboard.sources.video import grey, quiet_decoders
+from drone.onboard.sources.images import quiet_decoders
+from drone.onboard.sources.video import grey
 
 STOP_S = 2.0
 """Time that a command gets to end by itself."""

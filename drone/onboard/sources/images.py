@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,6 +61,12 @@ class ImagePairs:
             yield RawPair(read_grey(left.path), read_grey(right.path), where)
 
 
+def quiet_decoders() -> None:
+    """Keep OpenCV's decoders from complaining on standard error: what matters is said here."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+
+
 def read_grey(path: Path) -> Image:
     """Return an image file as grey, (H, W) uint8.
 
@@ -77,6 +84,7 @@ def read_grey(path: Path) -> Image:
 
 def grey_from_bytes(data: bytes) -> Image | None:
     """Return an encoded image as grey, (H, W) uint8, None where it cannot be decoded."""
+    quiet_decoders()
     try:
         encoded = np.frombuffer(data, np.uint8)
         image = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE) if encoded.size else None

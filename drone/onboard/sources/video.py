@@ -8,7 +8,6 @@ same rate, since a frame lost in one would shift all that follow.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from drone.clock import NS_PER_S
 from drone.errors import UserError
 from drone.messages import Image
+from drone.onboard.sources.images import quiet_decoders
 from drone.onboard.sources.options import Layout
 from drone.onboard.sources.recording import Indices, RawPair
 
@@ -56,12 +56,6 @@ def grey(picture: NDArray[Any]) -> Image:
     if picture.ndim == 3:
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     return np.ascontiguousarray(picture, np.uint8)
-
-
-def quiet_decoders() -> None:
-    """Keep OpenCV's decoders from complaining on standard error: what matters is said here."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from planes import wall, write_film, write_images
@@ -14,7 +15,10 @@ from drone import topics
 from drone.cli import main
 from drone.config import load
 from drone.flightlog import FlightLog
+from drone.onboard.calibration import RawStereoCalibration, rigid
+from drone.onboard.calibration_toml import write_calibration
 from drone.onboard.map_cache import MapCache
+from drone.onboard.sources.options import RectifiedPair
 from drone.replay import verify
 from drone.runfolder import RunFolder
 
@@ -146,6 +150,45 @@ def test_options_that_do_not_go_together(
     assert message in err
     assert err.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+# What the images themselves say is wrong
+
+
+def turned(path: Path, pitch_deg: float) -> Path:
+    """The calibration of the wall's cameras, but for a right eye that looks up or down."""
+    good = RectifiedPair(100.0, 0.1).calibration(128, 96)
+    turn = cv2.Rodrigues(np.array([np.radians(pitch_deg), 0.0, 0.0]))[0]
+    t = good.right_from_left
+    moved = rigid(turn @ t[:3, :3], turn @ t[:3, 3])
+    write_calibration(path, RawStereoCalibration.from_pair(good.left, good.right, moved))
+    return path
+
+
+@pytest.mark.parametrize(("pitch_deg", "labelled"), [(0.0, COUNT), (3.0, 0)])
+def test_a_wrong_calibration_of_the_right_size_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], pitch_deg: float, labelled: int
+) -> None:
+    where, *_ = folder(tmp_path / "input")
+    given = turned(tmp_path / "turned.toml", pitch_deg)
+    figures = learn(capsys, tmp_path / "runs", where, "--rate", "10", "--calibration", str(given))
+    assert figures["labelled"] == labelled
+    wrong = ["no frame has a valid label", "eyes lost calibration from 0.2 s on"]
+    assert figures["notes"] == ([] if labelled else wrong)
+
+
+def test_eyes_that_are_swapped_on_the_way_teach_nothing_and_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = wall(16)
+    names = [f"{i:02}.png" for i in range(16)]
+    for eye, side in enumerate(("left", "right")):
+        shown = (pair[eye if i < 8 else 1 - eye] for i, pair in enumerate(pairs))
+        write_images(tmp_path / "input" / side, names, shown)
+    arguments = [str(tmp_path / "input"), "--rate", "10", *RECTIFIED]
+    figures = learn(capsys, tmp_path / "runs", *arguments)
+    assert figures["labelled"] == 8
+    assert figures["notes"] == ["eyes swapped from 1.0 s on"]  # told after three such frames
 
 
 # A live camera
