@@ -56,6 +56,7 @@ def draw(record: dict[str, Any], out: Path) -> None:
         ylabel="needless stops at 95 % caught, next 100 s",
         ylim=(0, 1),
     )
+    left.minorticks_off()
     right.plot([0, 1], [0, 1], color="#999999", linewidth=1)
     right.set(
         xlabel="needless stops that trust's window promised",
