@@ -40,7 +40,7 @@ MODE_COLOURS = {
 }
 """As in drone/report/report.css."""
 WHO = {
-    Mode.STEREO: "stereo flies and teaches",
+    Mode.STEREO: "stereo teaches",
     Mode.TRAINING_WHEELS: "mono flies, stereo guards",
     Mode.MONO: "mono alone",
 }
