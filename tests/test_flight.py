@@ -135,11 +135,20 @@ def test_replay_with_another_setting_differs(flight, tmp_path):
     assert "Decision." in result.first
 
 
+def _hears_interrupts():
+    """A shell starts what runs in its background deaf to Ctrl-C, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupt_ends_cleanly(tmp_path):
     """Ctrl-C in mid-flight: log, result and report are complete up to then."""
     command = [sys.executable, "-m", "drone", "fly", "--seed", "31", "--json", "--runs"]
     process = subprocess.Popen(
-        [*command, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hears_interrupts,
     )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:

@@ -28,6 +28,7 @@ from drone.runfolder import RunFolder
 from drone.sim.cameras import calibration_of
 from drone.sim.simulator import RoomSimulator, SimOutput
 from drone.wholefile import write_whole
+from training.interrupts import Interrupts
 from training.memory import Remembered
 from training.session import Session
 from training.teacher import FROM_CONFIGURATION, Opening, Start
@@ -184,17 +185,17 @@ def _fly(
     ticks = round(session.config.flight.duration_s * session.config.pilot.tick_hz)
     output = simulator.reset()
     seq = 0
-    try:
+    with Interrupts() as interrupts:
         for seq in range(ticks + 1):
             command = _tick(session, log, output, seq)
             if on_progress is not None and seq % round(session.config.pilot.tick_hz) == 0:
                 on_progress(_progress(session, output))
             if seq == ticks or (output.vehicle.landed and session.state.mode is Mode.LAND):
                 break
+            if interrupts.asked:
+                _end(session, log, output, "interrupted")
+                return True
             output = simulator.step(command)
-    except KeyboardInterrupt:
-        _end(session, log, output, "interrupted")
-        return True
     _end(session, log, output, "landed" if seq < ticks else "time is over")
     return False
 

@@ -25,6 +25,7 @@ from drone.onboard.health import events
 from drone.onboard.healthnotes import HealthNotes
 from drone.onboard.sources.livesource import LiveSource
 from training.flight import FlightSpec, RunResult, finish, log_header
+from training.interrupts import Interrupts
 from training.session import Session
 
 SKIP_FRAMES = 30
@@ -98,7 +99,7 @@ def _learn(
     on_progress: Callable[[Replayed], None] | None,
 ) -> bool:
     """Go through every frame; return whether it was interrupted before the last."""
-    try:
+    with Interrupts() as interrupts:
         for seq, sample in enumerate(source.samples()):
             before = session.state.health
             decision = session.tick(log, _tick(seq, sample))
@@ -106,8 +107,8 @@ def _learn(
             news = health.add((*sample.health, *found))
             if on_progress is not None:
                 on_progress(Replayed(decision, news))
-    except KeyboardInterrupt:
-        return True
+            if interrupts.asked:
+                return True
     return False
 
 
