@@ -37,15 +37,13 @@ SHIFTS = {
     "light at 30 %": "{at_s=120,kind='light',level=0.3}",
     "other pictures": "{at_s=120,kind='textures',seed=77}",
 }
+BRITTLE = ("learner.start=fresh", "learner.augmented=false")
 LEARNERS: dict[str, tuple[str, ...]] = {
     "robust": (),
-    "brittle": (
-        "learner.start=fresh",
-        "learner.augmented=false",
-        "pilot.trust.max_unfamiliarity=1e9",
-    ),
+    "brittle": BRITTLE,
+    "brittle and unguarded": (*BRITTLE, "pilot.trust.max_unfamiliarity=1e9"),
 }
-"""`brittle` sees each picture as it is, and nothing asks whether an image is familiar."""
+"""`brittle` sees each picture as it is; unguarded, nothing asks whether an image is familiar."""
 
 
 def configured(*overrides: str) -> Config:
@@ -144,8 +142,8 @@ def report(out: Path) -> dict[str, Any]:
             for when in ("before", "after")
         }
     lines = _lines(out / "shift.jsonl")
-    for name in lines[0].keys() - {"seed"} if lines else ():
-        rows = [line[name] for line in lines]
+    for name in sorted(set().union(*lines) - {"seed"}):
+        rows = [line[name] for line in lines if name in line]
         record.setdefault("shift", {})[name] = {
             key: with_interval([row[key] for row in rows]) for key in rows[0]
         }
