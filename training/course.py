@@ -16,20 +16,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from drone.clock import ns_from_s, s_from_ns
 from drone.config import Config
-from drone.geometry import DistanceMeter
-from drone.messages import DistanceLabel, ModelVersion, StereoFrame, Tick, TrustReport, Vector3
+from drone.messages import DistanceLabel, ModelVersion, StereoFrame, TrustReport, Vector3
 from drone.onboard import trust
 from drone.onboard.mono import MonoNetwork
 from drone.onboard.perception import Perception
-from drone.onboard.pilot import Pilot, PilotState, decide
+from drone.sim import labelflight
 from drone.sim.cameras import calibration_of
-from drone.sim.simulator import RoomSimulator
+from drone.sim.labelflight import fpr_at
 from training.learners import trainer_for
 from training.trainer import Syllabus
 
@@ -55,24 +53,13 @@ class Moment(NamedTuple):
 
 def stereo_flight(config: Config, seed: int, duration_s: float) -> Iterator[Moment]:
     """Yield every frame of a flight by stereo alone, without a learner and without faults."""
-    cv2.setNumThreads(1)
-    switching = config.pilot.switching.model_copy(update={"strategy": "stereo_only"})
-    pilot_config = config.pilot.model_copy(update={"switching": switching})
-    sim_config = config.sim.model_copy(update={"faults": ()})
-    calibration = calibration_of(sim_config.camera)
-    meter = DistanceMeter(calibration.left, pilot_config.grid_spec, pilot_config.corridor_spec)
-    pilot = Pilot(pilot_config, Perception(pilot_config, calibration))
-    state = PilotState()
-    with RoomSimulator(sim_config, meter, seed=seed, tick_hz=pilot_config.tick_hz) as simulator:
-        output = simulator.reset()
-        for seq in range(round(duration_s * pilot_config.tick_hz)):
-            tick = Tick(seq, output.vehicle.stamp_ns, True, True, output.frame, output.vehicle)
-            percept = pilot.perceive(state, tick)
-            state, decision = decide(state, tick, percept, pilot_config)
-            if output.frame is not None and percept.label is not None and output.truth is not None:
-                down = calibration.down_in_camera(output.vehicle.attitude)
-                yield Moment(output.frame, percept.label, down, output.truth.obstacle_m)
-            output = simulator.step(decision.command)
+    flight = config.flight.model_copy(update={"duration_s": duration_s})
+    calibration = calibration_of(config.sim.camera)
+    config = config.model_copy(update={"flight": flight})
+    for label, output in labelflight.stereo_flight(config, seed):
+        if output.frame is not None and label is not None and output.truth is not None:
+            down = calibration.down_in_camera(output.vehicle.attitude)
+            yield Moment(output.frame, label, down, output.truth.obstacle_m)
 
 
 @dataclass
@@ -254,25 +241,14 @@ def score(
     fpr_at_trust, tpr_at_trust = rates(label_m, estimate_m, frozen.threshold_m, stop_m)
     log_error = np.abs(np.log(np.where(estimate_m > 0, estimate_m, np.nan) / label_m))
     return {
-        "fpr_at_tpr95": fpr_at(label_m, estimate_m, stop_m, tpr),
+        "fpr_at_tpr95": fpr_at(estimate_m, label_m, stop_m, tpr),
         "fpr_at_trust": fpr_at_trust,
         "tpr_at_trust": tpr_at_trust,
         "fpr_promised": frozen.fpr_promised,
-        "fpr_at_tpr95_truth": fpr_at(truth_m, estimate_m, stop_m, tpr),
+        "fpr_at_tpr95_truth": fpr_at(estimate_m, truth_m, stop_m, tpr),
         "auc": area(label_m, estimate_m, stop_m),
         "male": _known(float(np.nanmean(log_error))) if np.isfinite(log_error).any() else None,
     }
-
-
-def fpr_at(
-    reference_m: NDArray[np.float64], estimate_m: NDArray[np.float64], stop_m: float, tpr: float
-) -> float | None:
-    """Return the least FPR of a threshold that catches this share of the near frames."""
-    near = np.sort(_stopping(estimate_m)[reference_m < stop_m])
-    free = _stopping(estimate_m)[reference_m >= stop_m]
-    if not len(near) or not len(free):
-        return None
-    return _known(float((free <= near[math.ceil(tpr * len(near)) - 1]).mean()))
 
 
 def rates(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from rich.table import Table
 
 from drone.commands.common import add_config_options, need, seed_range
 from drone.commands.display import many_progress
-from drone.config import Config, load
-from drone.errors import UserError, WorkFailedError
+from drone.commands.keptrooms import finished_rooms, keep_rooms
+from drone.config import load
 
 HELP = "labels against the truth of simulated rooms, flown by stereo alone"
 EXAMPLE = "drone bench labels --seeds 0-19 --set sim.room.difficulty=plain --json"
@@ -50,14 +49,15 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     overrides = [*args.overrides, f"flight.duration_s={args.duration}"]
     config = load(args.config, overrides)
     seeds = list(seed_range(args.seeds))
-    rooms = _finished(args.resume, config)
+    settings = {"config": config.to_toml()}
+    rooms = finished_rooms(args.resume, settings)
     switching = config.pilot.switching
     with many_progress(len(seeds), quiet=args.json, what="rooms") as advance:
         for seed in seeds:
             if str(seed) not in rooms:
                 record = fly_labels(config, seed)
                 rooms[str(seed)] = record.figures(switching.stop_m, config.pilot.trust.min_tpr)
-                _keep(args.resume, config, rooms)
+                keep_rooms(args.resume, settings, rooms)
             advance()
     flown = {str(seed): rooms[str(seed)] for seed in seeds}
     return {"rooms": flown, "over_rooms": {key: _over(flown, key) for key in COLUMNS}}
@@ -82,28 +82,3 @@ def _over(rooms: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, float |
         return {"median": None, "worst": None, "n": 0}
     middle = (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
     return {"median": round(middle, 4), "worst": values[-1], "n": len(values)}
-
-
-def _finished(path: Path | None, config: Config) -> dict[str, Any]:
-    """Return the rooms that were finished with the same settings."""
-    if path is None or not path.exists():
-        return {}
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        same = kept["config"] == config.to_toml()
-        rooms: dict[str, Any] = kept["rooms"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a file that this command wrote: {error}") from error
-    if not same:
-        raise UserError(f"{path}: was flown with other settings; name another file")
-    return rooms
-
-
-def _keep(path: Path | None, config: Config, rooms: Mapping[str, Any]) -> None:
-    if path is None:
-        return
-    text = json.dumps({"config": config.to_toml(), "rooms": rooms}, indent=1)
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise WorkFailedError(f"{path}: cannot be written: {error.strerror}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from rich.table import Table
 from drone.bench import with_interval
 from drone.commands.common import add_config_options, need, seed_range
 from drone.commands.display import many_progress
-from drone.config import Config, launch_folder, load
-from drone.errors import UserError, WorkFailedError
+from drone.commands.keptrooms import finished_rooms, keep_rooms
+from drone.config import launch_folder, load
+from drone.errors import UserError
 
 HELP = "how soon each learner may fly, on the same simulated flights by stereo"
 EXAMPLE = "drone bench learn --seeds 0-1 --at 15,60 --learners cnn,texton-knn --json"
@@ -92,14 +92,15 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     config, names, at_s = load(file, args.overrides), _chosen(args.learners), _times(args.at)
     learners = {k: load(file, [*args.overrides, *own]) for k, own in names.items()}
     seeds = list(seed_range(args.seeds))
-    kept = _finished(args.resume, config, at_s)
+    settings = {"config": config.to_toml(), "at_s": list(at_s)}
+    kept = finished_rooms(args.resume, settings)
     with many_progress(len(seeds), quiet=args.json, what="rooms") as advance:
         for seed in seeds:
             done = kept.setdefault(str(seed), {})
             missing = {k: v for k, v in learners.items() if k not in done}
             if missing:
                 done.update(run(config, seed, missing, at_s))
-                _keep(args.resume, config, at_s, kept)
+                keep_rooms(args.resume, settings, kept)
             advance()
     rooms = {str(seed): {k: kept[str(seed)][k] for k in learners} for seed in seeds}
     return {
@@ -160,30 +161,3 @@ def _times(text: str) -> tuple[float, ...]:
     if not times or list(times) != sorted(set(times)) or not 0 < times[0] <= times[-1] <= 3600:
         raise UserError(f"--at {text!r}: expected rising seconds such as 15,60, 3600 at most")
     return times
-
-
-def _finished(path: Path | None, config: Config, at_s: tuple[float, ...]) -> dict[str, Any]:
-    """Return the rooms that were finished with the same settings."""
-    if path is None or not path.exists():
-        return {}
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        same = kept["config"] == config.to_toml() and kept["at_s"] == list(at_s)
-        rooms: dict[str, Any] = kept["rooms"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a file that this command wrote: {error}") from error
-    if not same:
-        raise UserError(f"{path}: was made with other settings or times; name another file")
-    return rooms
-
-
-def _keep(
-    path: Path | None, config: Config, at_s: tuple[float, ...], rooms: Mapping[str, Any]
-) -> None:
-    if path is None:
-        return
-    text = json.dumps({"config": config.to_toml(), "at_s": at_s, "rooms": rooms}, indent=1)
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise WorkFailedError(f"{path}: cannot be written: {error.strerror}") from error

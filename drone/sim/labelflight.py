@@ -125,13 +125,19 @@ def _note(
         record.log_error.append(np.abs(np.log(truth[known] / label.inverse_depth[known])))
 
 
-def fpr_at(label_m: Any, truth_m: Any, stop_m: float, min_tpr: float) -> float | None:
+def fpr_at(estimate_m: Any, reference_m: Any, stop_m: float, min_tpr: float) -> float | None:
     """Return the least share of needless stops at which `min_tpr` of the near frames are caught.
 
-    An unknown label stops the drone. Without a near or a free frame there is no such share.
+    An unknown estimate stops the drone. Without a near or a free frame there is no such share.
+
+    Args:
+        estimate_m: what is judged, (N,), NaN where unknown.
+        reference_m: what tells near from free, (N,); a frame that is NaN here counts as neither.
+        stop_m: near is below this.
+        min_tpr: share of near frames to catch, 0-1.
     """
-    score = np.where(np.isnan(label_m), 0.0, label_m)
-    near, free = score[truth_m < stop_m], score[truth_m >= stop_m]
+    score = np.where(np.isnan(estimate_m), 0.0, estimate_m)
+    near, free = score[reference_m < stop_m], score[reference_m >= stop_m]
     if not len(near) or not len(free):
         return None
     threshold_m = np.sort(near)[math.ceil(min_tpr * len(near)) - 1]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from drone.config import launch_folder, load
+from drone.sim.labelflight import fpr_at
 from training import course
 
 pytestmark = pytest.mark.sim
@@ -27,10 +28,10 @@ def test_the_false_positive_rate_by_hand():
     """Both near frames are caught below 1.2, where 1.1 and the unknown stop, of four free."""
     reference = np.array([0.5, 0.9, 2, 2, 2, 2])
     estimate = np.array([0.4, 1.2, 1.1, 3, 4, NAN])
-    assert course.fpr_at(reference, estimate, 1.0, 0.95) == 0.5
-    assert course.fpr_at(reference, estimate, 1.0, 0.5) == 0.25
-    assert course.fpr_at(reference[:2], estimate[:2], 1.0, 0.95) is None
-    assert course.fpr_at(reference[2:], estimate[2:], 1.0, 0.95) is None
+    assert fpr_at(estimate, reference, 1.0, 0.95) == 0.5
+    assert fpr_at(estimate, reference, 1.0, 0.5) == 0.25
+    assert fpr_at(estimate[:2], reference[:2], 1.0, 0.95) is None
+    assert fpr_at(estimate[2:], reference[2:], 1.0, 0.95) is None
 
 
 def test_the_rates_of_a_threshold_by_hand():

@@ -119,9 +119,12 @@ def test_a_command_that_hangs_is_ended_and_tried_again(tmp_path: Path) -> None:
     capture = writer(tmp_path, [np.hstack(PAIR)], forever=False, tail="import time; time.sleep(99)")
     options = LiveOptions(first_s=20.0, retry_s=0.001, max_retry_s=0.004, stall_s=0.3)
     with LiveCamera([capture], RECTIFIER, options=options) as camera:
-        while camera.statistics.reconnects < 1:
+        for _ in range(600):
+            if camera.statistics.reconnects:
+                break
             camera.wait(0.05)
             camera.latest()
+        assert camera.statistics.reconnects >= 1
 
 
 # What is asked for
