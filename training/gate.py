@@ -16,11 +16,12 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drone.errors import UserError
 from drone.geometry import DistanceMeter
-from drone.messages import FloatGrid, Image, ModelVersion
-from drone.onboard.mono import MonoNetwork, MonoSpec
+from drone.messages import Image, ModelVersion
+from drone.onboard.mono import MonoAnswer, MonoNetwork, MonoSpec
 from training.buffer import HoldOut
 
 EXPORT_TOLERANCE = 1e-4
@@ -30,8 +31,8 @@ GATE_RATIO, GATE_MARGIN = 1.05, 0.005
 MIN_REVIEW_FRAMES = 20
 """Held-out frames with a known distance that it takes to roll back a flying version."""
 
-Answer = Callable[[Image], tuple[FloatGrid, FloatGrid]]
-"""The learner's own inverse depth and log variance for an image of the network's input size."""
+Answer = Callable[[Image], MonoAnswer]
+"""The learner's own answer to an image of the network's input size."""
 
 
 class Score(NamedTuple):
@@ -206,9 +207,8 @@ class Gate:
 
     def _equal(self, network: MonoNetwork, answer: Answer) -> bool:
         image = self._holdout.frames[-1].image if len(self._holdout) else self._gray()
-        found = network.estimate(image)
-        pairs = zip((found.inverse_depth, found.log_variance), answer(image), strict=True)
-        return bool(max(np.abs(f - e).max() for f, e in pairs) <= EXPORT_TOLERANCE)
+        found, wanted = _numbers(network.estimate(image)), _numbers(answer(image))
+        return len(found) == len(wanted) and bool(np.abs(found - wanted).max() <= EXPORT_TOLERANCE)
 
     def _gray(self) -> Image:
         return np.full((self._spec.height_px, self._spec.width_px), 128, np.uint8)
@@ -224,3 +224,9 @@ class Gate:
             and math.isfinite(scores[f.seq].obstacle_m)
         ]
         return sum(errors) / len(errors) if errors else math.nan
+
+
+def _numbers(answer: MonoAnswer) -> NDArray[np.float64]:
+    """Return all that an answer says of distance, in one row."""
+    grids = (answer.inverse_depth.ravel(), answer.log_variance.ravel())
+    return np.concatenate([*grids, answer.obstacle or ()]).astype(np.float64)

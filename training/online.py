@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from drone.errors import UserError
-from drone.messages import FloatGrid, Image
-from drone.onboard.mono import network_input
+from drone.messages import Image
+from drone.onboard.mono import MonoAnswer, network_input
 from training.augment import IN_FLIGHT, mirror
 from training.buffer import Batch, LabelledFrame, ReplayBuffer
 from training.export import Exporter
@@ -165,13 +165,18 @@ class OnlineTrainer(Trainer):
     def _export(self, version: int, training: str) -> bytes:
         return self._exporter.export(self._average, version, {"training": training})
 
-    def _answer(self, image: Image) -> tuple[FloatGrid, FloatGrid]:
+    def _answer(self, image: Image) -> MonoAnswer:
         """Return torch's own answer to an image of the network's input size."""
         batch = torch.from_numpy(network_input(image, self._spec.width_px, self._spec.height_px))
         with torch.no_grad():
             answer = self._average.eval()(batch)
         self._average.train()
-        return answer.inverse_depth[0, 0].numpy(), answer.log_variance[0, 0].numpy()
+        obstacle = (float(answer.obstacle_inverse), float(answer.obstacle_log_variance))
+        return MonoAnswer(
+            answer.inverse_depth[0, 0].numpy(),
+            answer.log_variance[0, 0].numpy(),
+            obstacle if self._config.two_heads else None,
+        )
 
 
 def load_arrays(network: GridNet, arrays: Arrays) -> None:

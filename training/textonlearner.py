@@ -19,8 +19,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from drone.messages import FloatGrid, Image
-from drone.onboard.mono import OBSTACLE_OUTPUTS, OUTPUTS, network_input, session_from_onnx
+from drone.messages import Image
+from drone.onboard.mono import (
+    OBSTACLE_OUTPUTS,
+    OUTPUTS,
+    MonoAnswer,
+    network_input,
+    session_from_onnx,
+)
 from training.buffer import LabelledFrame
 from training.regressors import REGRESSORS
 from training.tensorfile import Arrays
@@ -148,13 +154,14 @@ class TextonTrainer(Trainer):
         graph.add("Expand", [certain, shape], OUTPUTS[1])
         return graph.model(*self._size, shapes)
 
-    def _answer(self, image: Image) -> tuple[FloatGrid, FloatGrid]:
+    def _answer(self, image: Image) -> MonoAnswer:
         grid = self._spec.grid
         inverse = max(self._lambda_px(self.features(image)), LEAST_LAMBDA_PX)
         inverse /= self._disparity_metres
-        answers = (np.full((grid.rows, grid.cols), v, np.float32) for v in (inverse, CERTAIN))
-        inverse_depth, log_variance = answers
-        return inverse_depth, log_variance
+        inverse_depth, log_variance = (
+            np.full((grid.rows, grid.cols), value, np.float32) for value in (inverse, CERTAIN)
+        )
+        return MonoAnswer(inverse_depth, log_variance, (inverse, CERTAIN))
 
     def _lambda_px(self, features: NDArray[np.float64]) -> float:
         return float(self._regressor.predict(features[None])[0])

@@ -32,7 +32,7 @@ from drone.messages import (
     StereoFrame,
     Vector3,
 )
-from drone.onboard.mono import MonoSpec
+from drone.onboard.mono import MonoAnswer, MonoSpec
 from drone.runfolder import strict_json
 from training import memory
 from training.buffer import HoldOut, LabelledFrame, role
@@ -126,8 +126,8 @@ class Trainer(ABC):
         """Return the candidate as an ONNX file with `training` in its metadata."""
 
     @abstractmethod
-    def _answer(self, image: Image) -> tuple[FloatGrid, FloatGrid]:
-        """Return the candidate's own inverse depth and log variance, for the gate."""
+    def _answer(self, image: Image) -> MonoAnswer:
+        """Return the candidate's own answer, for the gate."""
 
     @property
     def _basis(self) -> str:

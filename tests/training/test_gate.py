@@ -11,7 +11,7 @@ from drone.clock import ns_from_s
 from drone.config import LearnerConfig
 from drone.geometry import DistanceMeter, GridSpec, Intrinsics
 from drone.messages import DistanceLabel, StereoFrame
-from drone.onboard.mono import MonoNetwork, MonoSpec
+from drone.onboard.mono import MonoAnswer, MonoNetwork, MonoSpec
 from training import gate
 from training.textons import Graph
 from training.trainer import Syllabus, Trainer
@@ -71,7 +71,8 @@ class Scripted(Trainer):
     def _answer(self, image):
         mean = image.reshape(6, 8, 8, 8).mean(axis=(1, 3)).astype(np.float32) / 255
         factor = np.where(mean < 100 / 255, self.dark_factor, self.answers_factor or self.factor)
-        return (mean * factor).astype(np.float32), np.full((6, 8), LOG_VARIANCE, np.float32)
+        grids = (mean * factor, np.full((6, 8), LOG_VARIANCE))
+        return MonoAnswer(*(grid.astype(np.float32) for grid in grids))
 
 
 def sample(seq, grey=(110, 240)):

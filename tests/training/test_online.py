@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import json
 import math
@@ -281,6 +282,21 @@ def test_the_gate_refuses_nan(held_out):
     assert learner.counts.rejections == [
         "not finite on a held-out frame" if held_out else "ONNX differs from the learner"
     ]
+
+
+def test_the_gate_compares_the_second_head_too(monkeypatch):
+    learner = trainer()
+    teach(learner, 29)
+    answer = learner._answer
+
+    def wrong(image):
+        said = answer(image)
+        return dataclasses.replace(said, obstacle=(said.obstacle[0] + 0.01, said.obstacle[1]))
+
+    monkeypatch.setattr(gate, "GATE_MARGIN", math.inf)
+    monkeypatch.setattr(learner, "_answer", wrong)
+    assert learner.publish(ns_from_s(50.0)) is None
+    assert learner.counts.rejections[-1] == "ONNX differs from the learner"
 
 
 def spoil(learner):
