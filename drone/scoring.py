@@ -25,6 +25,8 @@ from drone.messages import (
 from drone.onboard.avoidance import Manoeuvre
 
 TURNING = {m.value for m in (Manoeuvre.TURN, Manoeuvre.LOOK, Manoeuvre.EXTRA, Manoeuvre.BACK)}
+HOP_S = 1.0
+"""A shorter while without turning does not end a turn."""
 JUMP_M = 0.5
 """A larger step between two ticks is no flight: the drone was put elsewhere after a collision."""
 
@@ -127,6 +129,7 @@ class FlightScore:
     _overriding: bool = False
     _manoeuvre: str = Manoeuvre.CRUISE.value
     _turn_s: float = 0.0
+    _hop_s: float = 0.0
     _reference_m: float = math.nan
     _hidden_m: float = math.nan
 
@@ -237,7 +240,10 @@ class FlightScore:
     def _turning(self, mode: str, decision: Decision, step_s: float) -> None:
         turns = self._manoeuvre in TURNING
         self.turning_s[mode] += step_s if turns else 0.0
-        self._turn_s = self._turn_s + step_s if turns else 0.0
+        self._hop_s = 0.0 if turns else self._hop_s + step_s
+        if self._hop_s >= HOP_S:
+            self._turn_s = 0.0
+        self._turn_s += step_s if turns else 0.0
         self.longest_turn_s = max(self.longest_turn_s, self._turn_s)
 
     def _stops(self, decision: Decision) -> None:

@@ -169,6 +169,17 @@ def test_turning_has_a_share_and_a_longest():
     assert figures["measures"]["longest_turn_s"] == 3.0
 
 
+def test_a_hop_of_half_a_second_does_not_end_a_turn():
+    """Negative control: one of a second does."""
+    for hop_s, longest_s in ((0.5, 4.0), (1.0, 2.0)):
+        times_s = [0.0, 2.0, 2.0 + hop_s, 4.0 + hop_s]
+        manoeuvres = ["turn", "cruise", "turn", "cruise"]
+        ticks = [(decision(t, manoeuvre=m), 0.0) for t, m in zip(times_s, manoeuvres, strict=True)]
+        figures = fly(FlightScore(1.0), ticks).to_dict()
+        assert figures["measures"]["longest_turn_s"] == longest_s
+        assert figures["turning_share"] == pytest.approx(4.0 / times_s[-1], abs=1e-4)
+
+
 def test_an_override_of_many_ticks_is_one():
     overriding = [False, True, True, True, False, True]
     score = fly(
