@@ -2,7 +2,7 @@
 
     python benchmarks/avoidance_sim.py learn --seeds 20-29 --out avoidance
     python benchmarks/avoidance_sim.py stereo --seeds 20-29 --difficulty cluttered --out avoidance
-    python benchmarks/avoidance_sim.py mono --seeds 20-29 --out avoidance --set pilot.avoidance.kind=paper
+    python benchmarks/avoidance_sim.py mono --seeds 20-29 --out avoidance
     python benchmarks/avoidance_sim.py report --out avoidance
 
 `stereo` flies by stereo alone, without a learner. `learn` flies the default story for a while and
@@ -18,7 +18,7 @@ import argparse
 import json
 import math
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,19 +61,20 @@ def learn(config: Config, kept: Path) -> dict[str, Any]:
     """Fly the default story; keep state and model."""
     from training.session import Session
 
-    with simulator_of(config) as simulator:
-        with closing(Session(config, simulator.calibration)) as session:
-            output = simulator.reset()
-            for seq in range(round(config.flight.duration_s * config.pilot.tick_hz)):
-                for event in output.events:
-                    session.event(Nothing(), event.stamp_ns, event.kind, event.detail)
-                tick = Tick(seq, output.vehicle.stamp_ns, True, True, output.frame, output.vehicle)
-                decision = session.tick(Nothing(), tick, output.truth, output.clean)
-                output = simulator.step(decision.command)
-            kept.with_suffix(".json").write_text(session.state.to_json())
-            if session.model is not None:
-                kept.with_suffix(".onnx").write_bytes(session.model.onnx)
-            return session.score.to_dict()
+    with ExitStack() as stack:
+        simulator = stack.enter_context(simulator_of(config))
+        session = stack.enter_context(closing(Session(config, simulator.calibration)))
+        output = simulator.reset()
+        for seq in range(round(config.flight.duration_s * config.pilot.tick_hz)):
+            for event in output.events:
+                session.event(Nothing(), event.stamp_ns, event.kind, event.detail)
+            tick = Tick(seq, output.vehicle.stamp_ns, True, True, output.frame, output.vehicle)
+            decision = session.tick(Nothing(), tick, output.truth, output.clean)
+            output = simulator.step(decision.command)
+        kept.with_suffix(".json").write_text(session.state.to_json())
+        if session.model is not None:
+            kept.with_suffix(".onnx").write_bytes(session.model.onnx)
+        return session.score.to_dict()
 
 
 def later(output: SimOutput, offset_ns: int) -> SimOutput:
@@ -163,7 +164,7 @@ def run(args: argparse.Namespace) -> None:
             line = {"key": key, "settings": args.overrides, "figures": figures}
             with lines.open("a") as out:
                 out.write(json.dumps(line) + "\n")
-            print(key, brief(figures), flush=True)
+            print(key, brief(figures), flush=True)  # noqa: T201
 
 
 def read(lines: Path) -> list[dict[str, Any]]:
@@ -191,7 +192,7 @@ def report(args: argparse.Namespace) -> None:
         if flight["figures"] is not None:
             groups.setdefault((what, difficulty, name), []).append(flight["figures"])
     for key, flights in sorted(groups.items()):
-        print(*(f"{k:10}" for k in key), pooled(flights, key[0]))
+        print(*(f"{k:10}" for k in key), pooled(flights, key[0]))  # noqa: T201
 
 
 def pooled(flights: list[dict[str, Any]], what: str) -> str:
