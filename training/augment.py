@@ -38,16 +38,17 @@ class Augmentation:
         """Return other pictures of the same scenes.
 
         Args:
-            image: (B, 1, H, W) float32 in 0-1.
+            image: (B, 1, H, W) float32 in 0-1, on any device.
             rng: source of the amounts.
         """
-        size = len(image)
-        gain = _column(self.gain ** rng.uniform(-1, 1, size))
-        offset = _column(rng.uniform(-self.offset, self.offset, size))
-        gamma = _column(self.gamma ** rng.uniform(-1, 1, size))
-        levels = _column(self.noise * rng.random(size))
-        noise = torch.from_numpy(rng.standard_normal(image.shape, np.float32))
-        blurred = torch.from_numpy(rng.random(size) < self.blurred_share)
+        size, device = len(image), image.device
+        gain = _column(self.gain ** rng.uniform(-1, 1, size), device)
+        offset = _column(rng.uniform(-self.offset, self.offset, size), device)
+        gamma = _column(self.gamma ** rng.uniform(-1, 1, size), device)
+        levels = _column(self.noise * rng.random(size), device)
+        draws = torch.Generator(device).manual_seed(int(rng.integers(2**63)))
+        noise = torch.randn(image.shape, generator=draws, device=device)
+        blurred = torch.from_numpy(rng.random(size) < self.blurred_share).to(device)
         if blurred.any():
             image = image.clone()
             padded = functional.pad(image[blurred], (1, 1, 1, 1), mode="replicate")
@@ -67,8 +68,9 @@ WIDE = Augmentation(gain=1.9, offset=0.1, gamma=1.4, noise=0.04, blurred_share=0
 
 def mirror(grids: Tensor, mirrored: Tensor) -> Tensor:
     """Return (B, ..., W) tensors, those marked in (B,) with left and right exchanged."""
-    return torch.where(mirrored.reshape(-1, *[1] * (grids.ndim - 1)), grids.flip(-1), grids)
+    mirrored = mirrored.to(grids.device).reshape(-1, *[1] * (grids.ndim - 1))
+    return torch.where(mirrored, grids.flip(-1), grids)
 
 
-def _column(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32)).reshape(-1, 1, 1, 1)
+def _column(values: np.ndarray, device: torch.device) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32)).reshape(-1, 1, 1, 1).to(device)

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import track
+from torch import Tensor
 
 from drone import __version__
 from drone.commands.common import seed_range
@@ -35,6 +36,7 @@ from training.warmstart import WEIGHTS, save_weights
 POSES_PER_ROOM = 100
 BATCH = 64
 LEARNING_RATE = 3e-3
+"""For `BATCH` pictures; grows with the square root of the batch (Malladi et al. 2022, for Adam)."""
 WARMUP_SHARE = 0.03
 AVERAGE_DECAY = 0.999
 CHECKPOINT_STEPS = 500
@@ -44,30 +46,31 @@ HELD_OUT_SHARE = 0.05
 class Material(NamedTuple):
     """All pictures of many rooms, (N, ...) each, and which lens took them."""
 
-    image: NDArray[np.uint8]
-    inverse_depth: NDArray[np.float32]
-    confidence: NDArray[np.float32]
-    obstacle_m: NDArray[np.float32]
-    tangents: NDArray[np.float32]
+    image: Tensor
+    inverse_depth: Tensor
+    confidence: Tensor
+    obstacle_m: Tensor
+    tangents: Tensor
 
     @classmethod
-    def of(cls, files: Sequence[Path]) -> Material:
-        """Read and join the rooms' files."""
+    def of(cls, files: Sequence[Path], device: str = "cpu") -> Material:
+        """Read and join the rooms' files, and keep them on a device."""
         rooms = [Sightings.load(f) for f in files]
-        return cls(
+        arrays = (
             np.concatenate([r.image for r in rooms]),
             np.concatenate([r.inverse_depth for r in rooms]),
             np.concatenate([r.confidence for r in rooms]),
             np.concatenate([r.obstacle_m for r in rooms]),
             np.concatenate([np.repeat(r.tangents[None], len(r.image), 0) for r in rooms]),
         )
+        return cls(*(torch.from_numpy(array).to(device) for array in arrays))
 
-    def batch(self, picks: NDArray[np.int64]) -> tuple[torch.Tensor, ...]:
+    def batch(self, picks: NDArray[np.int64]) -> tuple[Tensor, ...]:
         """Return image, inverse depth, confidence, inverse obstacle distance and tangents."""
-        image = torch.from_numpy(self.image[picks])[:, None].float() / 255
-        grids = [torch.from_numpy(a[picks])[:, None] for a in (self.inverse_depth, self.confidence)]
-        obstacle = 1 / torch.from_numpy(self.obstacle_m[picks])[:, None]
-        return image, *grids, obstacle, torch.from_numpy(self.tangents[picks])
+        chosen = torch.from_numpy(picks).to(self.image.device)
+        image = self.image[chosen][:, None].float() / 255
+        grids = [a[chosen][:, None] for a in (self.inverse_depth, self.confidence)]
+        return image, *grids, 1 / self.obstacle_m[chosen][:, None], self.tangents[chosen]
 
 
 def make_room(seed: int, folder: Path) -> None:
@@ -77,24 +80,28 @@ def make_room(seed: int, folder: Path) -> None:
         sightings(seed, POSES_PER_ROOM).save(file)
 
 
-def learning_rate(step: int, steps: int) -> float:
+def learning_rate(step: int, steps: int, peak: float = LEARNING_RATE) -> float:
     """Return the rate of a step: a short rise, then half a cosine down to nothing."""
     rise = max(1, round(WARMUP_SHARE * steps))
     if step < rise:
-        return LEARNING_RATE * (step + 1) / rise
-    return LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+        return peak * (step + 1) / rise
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
 class Pretraining:
     """Network, average, optimiser and step; saved to one checkpoint file and read from it."""
 
-    def __init__(self, checkpoint: Path, steps: int) -> None:
+    def __init__(
+        self, checkpoint: Path, steps: int, batch: int = BATCH, device: str = "cpu"
+    ) -> None:
         torch.manual_seed(0)
         grid = GridSpec()
         camera = Intrinsics(128, 96, 91.4, 91.4, 63.5, 47.5)  # tangents come with each picture
-        self.steps = steps
+        self.steps, self.batch = steps, batch
+        self._peak = LEARNING_RATE * math.sqrt(batch / BATCH)
         self.step = 0
-        self.network = GridNet(grid, camera).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        network = GridNet(grid, camera).to(device)
+        self.network = network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE_DECAY),  # type: ignore[no-untyped-call]
@@ -103,7 +110,7 @@ class Pretraining:
         self._optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=1e-3)
         self._checkpoint = checkpoint
         if checkpoint.exists():
-            found = torch.load(checkpoint, weights_only=True)
+            found = torch.load(checkpoint, map_location=device, weights_only=True)
             self.step = found["step"]
             self.network.load_state_dict(found["network"])
             self.average.load_state_dict(found["average"])
@@ -121,17 +128,17 @@ class Pretraining:
         torch.save(state, part)
         os.replace(part, self._checkpoint)
 
-    def learn(self, material: Material) -> float:
-        """Do the next step; return its loss."""
+    def learn(self, material: Material) -> Tensor:
+        """Do the next step; return its loss, a scalar."""
         rng = np.random.default_rng([self.step, 41])
-        picks = rng.integers(len(material.image), size=BATCH)
+        picks = rng.integers(len(material.image), size=self.batch)
         image, inverse_depth, confidence, obstacle, position = material.batch(picks)
-        mirrored = WIDE.mirrored(BATCH, rng)
+        mirrored = WIDE.mirrored(self.batch, rng)
         image = mirror(WIDE.pictures(image, rng), mirrored)
         image = image.contiguous(memory_format=torch.channels_last)
         inverse_depth, confidence = (mirror(g, mirrored) for g in (inverse_depth, confidence))
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, self.steps)
+            group["lr"] = learning_rate(self.step, self.steps, self._peak)
         answer = self.network(image, position)
         loss = loss_of(answer, inverse_depth, confidence, obstacle)
         self._optimizer.zero_grad()
@@ -140,7 +147,7 @@ class Pretraining:
         self._optimizer.step()
         self.average.update_parameters(self.network)
         self.step += 1
-        return float(loss.detach())
+        return loss.detach()
 
 
 def errors(network: torch.nn.Module, material: Material) -> dict[str, float]:
@@ -164,7 +171,9 @@ def main() -> None:
     """Run as a script."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rooms", type=seed_range, default=seed_range("10000-10399"))
-    parser.add_argument("--steps", type=int, default=12_000, help=f"of {BATCH} pictures each")
+    parser.add_argument("--steps", type=int, default=12_000, help="of --batch pictures each")
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for a graphics card")
     parser.add_argument("--work", type=Path, default=Path("pretrain"), help="kept between runs")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--output", type=Path, default=WEIGHTS)
@@ -177,17 +186,19 @@ def main() -> None:
             pass
     files = [args.work / f"{seed}.npz" for seed in args.rooms]
     held_out = max(1, round(HELD_OUT_SHARE * len(files)))
-    material, unseen = Material.of(files[:-held_out]), Material.of(files[-held_out:])
+    material, unseen = (
+        Material.of(part, args.device) for part in (files[:-held_out], files[-held_out:])
+    )
     torch.set_num_threads(args.threads)
-    training = Pretraining(args.work / "checkpoint.pt", args.steps)
+    training = Pretraining(args.work / "checkpoint.pt", args.steps, args.batch, args.device)
     left = range(training.step, args.steps)
-    running = math.nan
+    running: Tensor | None = None
     for step in track(left, "steps", disable=not shown):
         loss = training.learn(material)
-        running = loss if math.isnan(running) else 0.99 * running + 0.01 * loss
+        running = loss if running is None else 0.99 * running + 0.01 * loss
         if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == args.steps:
             training.save()
-            told = {"step": step + 1, "loss": round(running, 4)}
+            told = {"step": step + 1, "loss": round(float(running), 4)}
             told |= errors(training.average.module, unseen)
             sys.stderr.write(f"{told}\n")
             sys.stderr.flush()
@@ -195,11 +206,11 @@ def main() -> None:
         "rooms": f"{min(args.rooms)}-{max(args.rooms)}",
         "pictures": len(material.image),
         "steps": training.step,
-        "batch": BATCH,
+        "batch": args.batch,
         **errors(training.average.module, unseen),
         "version": __version__,
     }
-    save_weights(training.average.module, provenance, args.output)
+    save_weights(training.average.module.cpu(), provenance, args.output)
 
 
 if __name__ == "__main__":

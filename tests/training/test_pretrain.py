@@ -52,13 +52,13 @@ def test_it_learns(folder):
 def test_an_interrupted_training_goes_on_as_if_nothing_had_been(folder):
     seen = material(folder)
     whole = pretrain.Pretraining(folder / "none.pt", 8)
-    losses = [whole.learn(seen) for _ in range(8)]
+    losses = [float(whole.learn(seen)) for _ in range(8)]
     first = pretrain.Pretraining(folder / "checkpoint.pt", 8)
-    halves = [first.learn(seen) for _ in range(4)]
+    halves = [float(first.learn(seen)) for _ in range(4)]
     first.save()
     second = pretrain.Pretraining(folder / "checkpoint.pt", 8)
     assert second.step == 4
-    halves += [second.learn(seen) for _ in range(4)]
+    halves += [float(second.learn(seen)) for _ in range(4)]
     assert halves == losses
 
 
