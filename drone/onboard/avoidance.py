@@ -73,6 +73,7 @@ class AvoidanceInputs:
         yaw_rad: of the body.
         speed_mps: horizontal.
         sectors_m: free range per sector, left to right, NaN where unknown.
+        speed_scale: share of the cruising speed that the cue which flies is good for, 0-1.
     """
 
     now_ns: int
@@ -80,6 +81,7 @@ class AvoidanceInputs:
     yaw_rad: float
     speed_mps: float
     sectors_m: tuple[float, ...]
+    speed_scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,7 @@ def _freer_side(sectors_m: tuple[float, ...]) -> int:
 
 def _motion(state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig) -> Motion:
     if state.manoeuvre is Manoeuvre.CRUISE:
-        return Motion(config.cruise_mps, 0.0)
+        return Motion(config.cruise_mps * inputs.speed_scale, 0.0)
     if state.manoeuvre in (Manoeuvre.TURN, Manoeuvre.EXTRA, Manoeuvre.BACK):
         left_to_turn = abs(wrap_angle(state.target_yaw_rad - inputs.yaw_rad))
         # Slows down over the last bit, so that the step does not overshoot.

@@ -2,19 +2,15 @@
 
     tick ─► perceive ─► Percept ─► decide(state, tick, percept) ─► (state, Decision)
 
-`decide` is pure: it can be replayed from logged percepts, bit for bit. `PilotState` can be saved to
-JSON and restored exactly.
+`decide` is pure: it can be replayed from logged percepts, bit for bit. Its memory is in
+`drone.onboard.pilotstate`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import json
 import math
 from dataclasses import dataclass, replace
-
-from pydantic import TypeAdapter
 
 from drone.clock import ns_from_s, s_from_ns
 from drone.config import PilotConfig
@@ -32,78 +28,15 @@ from drone.messages import (
     VelocityCommand,
 )
 from drone.onboard import avoidance, health, limiter, switching, trust
-from drone.onboard.avoidance import AvoidanceInputs, AvoidanceState, Manoeuvre, Motion
-from drone.onboard.health import HealthState
+from drone.onboard.avoidance import AvoidanceInputs, Manoeuvre, Motion
 from drone.onboard.perception import Percept, Perception
-from drone.onboard.trust import Pair, TrustState
+from drone.onboard.pilotstate import PilotState, Sight
+from drone.onboard.trust import Pair
+
+__all__ = ["Clearance", "Pilot", "PilotState", "decide"]
 
 QUATERNION_TOLERANCE = 0.01
 """An attitude whose length is farther from 1 is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """The latest of one cue.
-
-    Attributes:
-        stamp_ns: of the frame, -1 before the first.
-        obstacle_m: m, NaN where unknown.
-        sectors_m: m, left to right.
-    """
-
-    stamp_ns: int = -1
-    obstacle_m: float = math.nan
-    sectors_m: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PilotState:
-    """All that the pilot remembers.
-
-    Attributes:
-        mode: who flies.
-        mode_ns: since when; in HOLD at most since the pilot gave control back.
-        vehicle: the latest vehicle state.
-        stereo: the latest label's distances.
-        mono: the latest estimate's distances, of that frame alone.
-        mono_recent: (stamp_ns, obstacle_m) of the frames that are averaged, oldest first.
-        mono_known_ns: stamp of the latest frame for which mono had a distance, -1 before the first.
-        model: the model version that flies, 0 if none.
-    """
-
-    mode: Mode = Mode.STEREO
-    mode_ns: int = 0
-    vehicle: VehicleState | None = None
-    stereo: Sight = Sight()
-    mono: Sight = Sight()
-    mono_recent: tuple[tuple[int, float], ...] = ()
-    mono_known_ns: int = -1
-    model: int = 0
-    health: HealthState = HealthState()
-    trust: TrustState = TrustState()
-    avoidance: AvoidanceState = AvoidanceState()
-
-    def to_json(self) -> str:
-        """Return the state as JSON that `from_json` reads back equal, to the last bit."""
-        return json.dumps(_state_type().dump_python(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> PilotState:
-        """Restore a state.
-
-        Raises:
-            UserError: the text is not a pilot's state.
-        """
-        try:
-            return _state_type().validate_python(json.loads(text))
-        except ValueError as error:
-            first = str(error).splitlines()[0]
-            raise UserError(f"not the state of this version's pilot: {first}") from error
-
-
-@functools.cache
-def _state_type() -> TypeAdapter[PilotState]:
-    return TypeAdapter(PilotState)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,12 @@ class Flyer:
         return self.now_s - start_s
 
 
+def test_the_speed_scales_with_what_the_cue_is_good_for():
+    inputs = AvoidanceInputs(0, FREE, 0.0, 0.5, RIGHT_FREER, speed_scale=0.6)
+    _, motion = step(AvoidanceState(), inputs, CONFIG)
+    assert motion.forward_mps == pytest.approx(0.3)
+
+
 def test_free_way_is_flown_straight():
     flyer = Flyer()
     for _ in range(50):
