@@ -8,6 +8,7 @@ import torch
 
 from drone.bench import Figure, compare
 from drone.config import Config
+from drone.decisionbench import bench_decision
 from drone.geometry import DistanceMeter
 from drone.messages import ModelVersion, StereoFrame, Tick
 from drone.onboard.limiter import stop_command
@@ -45,6 +46,7 @@ def bench_stack(config: Config, rounds: int) -> dict[str, Figure]:
         figures["stereo_label"] = bench.stereo_label(rounds)
         figures["mono"] = bench.mono(rounds)
         figures["pilot_tick"] = bench.pilot_tick(rounds)
+        figures["decision"] = bench_decision(config.pilot, rounds)
         figures["learning_step"] = bench.learning_step(rounds)
     return figures
 

@@ -155,7 +155,7 @@ class Student:
         """Keep a copy of what flies now, and return it."""
         threshold_m, stop_m = self.licence.threshold_m, self._config.pilot.switching.stop_m
         label_m, estimate_m = (
-            np.array([getattr(pair, name) for pair in self._trust.pairs], np.float64)
+            np.array([getattr(pair, name) for pair in self._trust.evidence.pairs], np.float64)
             for name in ("label_m", "estimate_m")
         )
         promised, _ = rates(label_m, estimate_m, threshold_m, stop_m)

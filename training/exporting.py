@@ -23,7 +23,7 @@ from drone import __version__
 from drone.bench import compare
 from drone.errors import UserError, WorkFailedError
 from drone.messages import DistanceLabel, ModelVersion
-from drone.onboard import trust
+from drone.onboard.evidence import Pair, evidence_of, operating_point
 from drone.onboard.mono import MonoNetwork, network_input
 from drone.runfolder import RunFolder, strict_json
 from drone.wholefile import write_whole
@@ -250,7 +250,7 @@ def _errors(network: MonoNetwork, test: Sequence[Sight], flight: Recorded) -> Er
     """Return how far a model is from the labels of these frames."""
     pilot = flight.config.pilot
     cells: list[float] = []
-    pairs: list[trust.Pair] = []
+    pairs: list[Pair] = []
     for number, sight in enumerate(test):
         answer = network.estimate(sight.image)
         assert sight.label is not None, "only labelled frames are tested on"
@@ -259,8 +259,8 @@ def _errors(network: MonoNetwork, test: Sequence[Sight], flight: Recorded) -> Er
             answer.obstacle_m(flight.meter, sight.down, caution)
             for caution in (0.0, pilot.mono.caution)
         )
-        pairs.append(trust.Pair(number, 0, sight.label.obstacle_m, plain_m, flown_m))
-    point = trust.operating_point(tuple(pairs), pilot.switching.stop_m, pilot.trust)
+        pairs.append(Pair(number, 0, sight.label.obstacle_m, plain_m, flown_m))
+    point = operating_point(evidence_of(pairs, pilot.switching.stop_m), pilot.trust)
     errors = [abs(math.log(p.raw_m / p.label_m)) for p in pairs if p.label_m > 0 < p.raw_m]
     return Errors(_mean(cells), _mean(errors), point.fpr)
 

@@ -20,6 +20,7 @@ WHAT = {
     "stereo_label": ("match, checks and label", "the bare matcher"),
     "mono": ("one-eyed frame to distances", "the bare session"),
     "pilot_tick": ("a whole tick with a frame", "seeing alone"),
+    "decision": ("trust to limiter, a full window", "the bare messages"),
     "learning_step": ("sample, augment, learn, average", "a bare SGD step"),
 }
 
@@ -56,6 +57,6 @@ def show(record: Mapping[str, Any]) -> None:
         table.add_column(column, justify="left" if "w" in column or "is" in column else "right")
     for name, figure in record["figures"].items():
         what, floor = WHAT[name]
-        ours, bare = (f"{figure[key]:.2f} ms" for key in ("value", "reference"))
+        ours, bare = (f"{figure[key]:.3f} ms" for key in ("value", "reference"))
         table.add_row(what, ours, bare, f"{figure['ratio']:.2f}", floor)
     Console().print(table)

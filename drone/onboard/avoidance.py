@@ -113,7 +113,7 @@ def restart(state: AvoidanceState, now_ns: int) -> AvoidanceState:
 def _cruise(
     state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
 ) -> AvoidanceState:
-    if inputs.clearance >= config.free_ratio:
+    if inputs.clearance >= config.free_ratio and state.demand != 1:
         state = replace(state, demand=1.0)
     if inputs.clearance >= state.demand:
         return state

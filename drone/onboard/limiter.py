@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from drone.config import LimitsConfig
 from drone.messages import VelocityCommand
@@ -30,8 +29,10 @@ def certify(
         return stop_command(command.seq, command.stamp_ns), "not finite"
     speed = math.hypot(command.forward_mps, command.right_mps)
     scale = min(1.0, limits.max_speed_mps / speed) if speed > 0 else 1.0
-    certified = replace(
-        command,
+    certified = VelocityCommand(
+        command.seq,
+        command.stamp_ns,
+        True,
         forward_mps=_clamp(command.forward_mps * scale, limits.max_speed_mps),
         right_mps=_clamp(command.right_mps * scale, limits.max_speed_mps),
         down_mps=_clamp(command.down_mps, limits.max_vertical_mps),

@@ -148,14 +148,14 @@ def test_a_frozen_image_is_a_lost_eye(frozen):
     """The pixels of an eye repeat; what stereo makes of such a pair is no label."""
     flight = Flight()
     flight.fly(2.0)
-    pairs = len(flight.state.trust.pairs)
+    pairs = len(flight.state.trust.evidence.pairs)
     hold_s = flight.until(Mode.HOLD, frozen=frozen, mono_m=3.0)
     assert hold_s <= SWITCHING.stereo_lost_s + 3 * FRAME_S
     assert "frozen" in flight.decisions[-1].reason
     # The first repeat is only known as one when it comes.
-    assert len(flight.state.trust.pairs) <= pairs + 1
+    assert len(flight.state.trust.evidence.pairs) <= pairs + 1
     flight.fly(1.0, frozen=frozen, mono_m=3.0)
-    assert len(flight.state.trust.pairs) <= pairs + 1
+    assert len(flight.state.trust.evidence.pairs) <= pairs + 1
 
 
 def test_mono_never_flies_on_a_frozen_image():
@@ -184,7 +184,7 @@ def test_a_frozen_pair_stops_the_drone_before_it_is_given_up():
 
 def test_what_the_camera_driver_reports_is_believed_though_the_images_look_well():
     flight = Flight().earn_trust()
-    pairs = len(flight.state.trust.pairs)
+    pairs = len(flight.state.trust.evidence.pairs)
 
     def event(active):
         return (HealthEvent(0, flight.now_ns, True, Eye.RIGHT, "out of sync", active),)
@@ -193,7 +193,7 @@ def test_what_the_camera_driver_reports_is_believed_though_the_images_look_well(
     flight.until(Mode.MONO, mono_m=3.0)
     flight.fly(5.0, mono_m=3.0)
     assert flight.state.mode is Mode.MONO
-    assert len(flight.state.trust.pairs) <= pairs + 1, "no teacher, no test"
+    assert len(flight.state.trust.evidence.pairs) <= pairs + 1, "no teacher, no test"
     flight.tick(mono_m=3.0, health=event(False))
     back_s = flight.until(Mode.TRAINING_WHEELS, mono_m=3.0)
     assert back_s == pytest.approx(SWITCHING.stereo_back_s, abs=3 * FRAME_S)
@@ -424,7 +424,7 @@ def test_mono_distance_is_the_harmonic_mean_over_the_configured_time():
 
 def test_a_version_that_scores_its_held_out_frames_badly_costs_the_licence():
     flight = Flight().earn_trust()
-    bad = {p.seq: 0.3 if p.label_m > 1 else 3.0 for p in flight.state.trust.pairs}
+    bad = {p.seq: 0.3 if p.label_m > 1 else 3.0 for p in flight.state.trust.evidence.pairs}
     flight.tick(silent=True, model=version(2, tuple(bad.items())))
     lost_s = flight.until(Mode.STEREO, mono_m=3.0)
     assert lost_s <= CONFIG.trust.lose_s + 2 * TICK_S
@@ -434,7 +434,7 @@ def test_a_version_that_was_refused_changes_nothing():
     """The estimate of the same tick is an older version's: these scores are not those that fly."""
     flight = Flight().earn_trust()
     before = flight.state.trust.report
-    bad = {p.seq: 0.3 if p.label_m > 1 else 3.0 for p in flight.state.trust.pairs}
+    bad = {p.seq: 0.3 if p.label_m > 1 else 3.0 for p in flight.state.trust.evidence.pairs}
     flight.tick(mono_m=3.0, model=version(99, tuple(bad.items())))
     assert flight.state.model != 99
     assert flight.state.trust.report.threshold_m == before.threshold_m
@@ -553,7 +553,7 @@ def fly_drawn(start, drawn):
     for step in drawn:
         seq += 1
         now_ns += ns_from_s(step[0])
-        tick, percept = unfold(step, seq, now_ns, state.trust.pairs)
+        tick, percept = unfold(step, seq, now_ns, state.trust.evidence.pairs)
         state, decision = decide(state, tick, percept, CONFIG)
         check_decision(tick, decision, state)
         text = restored.to_json()

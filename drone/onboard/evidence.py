@@ -1,0 +1,247 @@
+"""What trust goes by: pairs of stereo's and mono's obstacle distance, and their ROC.
+
+    frame, before it is learned from ─► Pair ─► add ──┐
+    new model version: held-out frames ─► rescored ───┴─► Evidence ─► operating_point
+
+The window is kept in the order of time, and its estimates in the order of distance: a pair comes
+and goes by bisection, so that the whole ROC is there at each frame for the price of a few searches.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
+
+from drone.clock import ns_from_s
+from drone.config import TrustConfig
+
+_STAMP = attrgetter("stamp_ns")
+_FREE, _NEAR = "fg", "nm"
+"""Kinds of pairs: free and near by stereo; of each the second is of a frame held out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Stereo's and mono's obstacle distance for one frame.
+
+    Attributes:
+        raw_m: mono's, of this frame alone, NaN where unknown.
+        estimate_m: mono's as flown, averaged over a short while; NaN where unknown.
+        held_out: scored by the weights that fly, and never learned from.
+    """
+
+    seq: int
+    stamp_ns: int
+    label_m: float
+    raw_m: float
+    estimate_m: float
+    held_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The window, in the order of time, and its estimates in the order of distance.
+
+    Attributes:
+        pairs: oldest first; each has a label.
+        kinds: of each pair a letter: near or free by stereo, held out or not.
+        near_m: estimates of the near frames, sorted; an unknown one is 0, since it stops the drone.
+        free_m: of the free frames, likewise.
+        approaches: runs of near frames, as free frames separate them.
+    """
+
+    pairs: tuple[Pair, ...] = ()
+    kinds: str = ""
+    near_m: tuple[float, ...] = ()
+    free_m: tuple[float, ...] = ()
+    approaches: int = 0
+
+
+class Point(NamedTuple):
+    """The operating point, and what it rests on; unknown is NaN.
+
+    Attributes:
+        operating_m: distance of the operating point.
+        threshold_m: mono stops below this: the operating point with its safety.
+        tpr: share of near frames caught at the operating point.
+        fpr: share of free frames stopped needlessly there.
+        positives: near frames.
+        negatives: free frames.
+        episodes: approaches.
+    """
+
+    operating_m: float = math.nan
+    threshold_m: float = math.nan
+    tpr: float = math.nan
+    fpr: float = math.nan
+    positives: int = 0
+    negatives: int = 0
+    episodes: int = 0
+
+
+def evidence_of(pairs: Iterable[Pair], stop_m: float) -> Evidence:
+    """Return pairs as evidence; those without a label are none.
+
+    Args:
+        pairs: oldest first.
+        stop_m: stereo's distance below which a frame is near.
+    """
+    known = tuple(p for p in pairs if not math.isnan(p.label_m))
+    near_m = sorted(_stopping_m(p) for p in known if p.label_m < stop_m)
+    free_m = sorted(_stopping_m(p) for p in known if p.label_m >= stop_m)
+    kinds = "".join(_kind(p, stop_m) for p in known)
+    approaches = sum(_begins(kinds, i) for i in range(len(kinds)))
+    return Evidence(known, kinds, tuple(near_m), tuple(free_m), approaches)
+
+
+def add(evidence: Evidence, pair: Pair, stop_m: float, config: TrustConfig) -> Evidence:
+    """Return the evidence with one more pair, and without what no longer counts.
+
+    Args:
+        evidence: all older than the pair.
+        pair: one without a label changes nothing.
+        stop_m: as in `evidence_of`.
+        config: how long what counts.
+    """
+    if math.isnan(pair.label_m):
+        return evidence
+    kept = _forgetting(evidence, pair.stamp_ns, config)
+    value, near_m, free_m = _stopping_m(pair), kept.near_m, kept.free_m
+    if pair.label_m < stop_m:
+        near_m = _with(near_m, value)
+    else:
+        free_m = _with(free_m, value)
+    pairs = kept.pairs + (pair,)  # noqa: RUF005 - half the time
+    kinds = kept.kinds + _kind(pair, stop_m)
+    approaches = kept.approaches + _begins(kinds, len(kinds) - 1)
+    return Evidence(pairs, kinds, near_m, free_m, approaches)
+
+
+def rescored(
+    evidence: Evidence, scores: Mapping[int, float], average_s: float, stop_m: float
+) -> Evidence:
+    """Return the evidence with held-out frames scored anew.
+
+    Args:
+        evidence: before.
+        scores: of the weights that fly from now on, by the frame's number, m.
+        average_s: over which scores are averaged, as they would have been in flight.
+        stop_m: as in `evidence_of`.
+    """
+    pairs = evidence.pairs
+    raw_m = [scores.get(p.seq, p.raw_m) for p in pairs]
+    held_out = [p.held_out or p.seq in scores for p in pairs]
+    reach_ns = ns_from_s(average_s)
+    result = list(pairs)
+    for i, pair in enumerate(pairs):
+        if held_out[i]:
+            j, oldest_ns = i, pair.stamp_ns - reach_ns
+            while j > 0 and held_out[j - 1] and pairs[j - 1].stamp_ns >= oldest_ns:
+                j -= 1
+            mean_m = mean_distance(raw_m[j : i + 1])
+            result[i] = Pair(pair.seq, pair.stamp_ns, pair.label_m, raw_m[i], mean_m, True)
+    return evidence_of(result, stop_m)
+
+
+def operating_point(evidence: Evidence, config: TrustConfig) -> Point:
+    """Return the point on the ROC with the least FPR at TPR >= `min_tpr`.
+
+    The ROC is swept by the distance below which mono stops. The point that catches the required
+    share of positives with the fewest false alarms is the smallest such distance. What flies is
+    that distance divided by `safety`. An unknown estimate stops the drone, so it counts as caught.
+    (Operating point, and 0.8 as the factor of safety: van Hecke et al. 2018.)
+    """
+    near_m, free_m = evidence.near_m, evidence.free_m
+    n_near, n_free = len(near_m), len(free_m)
+    if not n_near:
+        return Point(negatives=n_free)
+    operating_m = math.nextafter(near_m[math.ceil(config.min_tpr * n_near) - 1], math.inf)
+    return Point(
+        operating_m,
+        operating_m / config.safety,
+        bisect_left(near_m, operating_m) / n_near,
+        bisect_left(free_m, operating_m) / n_free if n_free else math.nan,
+        n_near,
+        n_free,
+        evidence.approaches,
+    )
+
+
+def mean_distance(distances_m: Iterable[float]) -> float:
+    """Return the harmonic mean of the known distances, m; NaN if none is known.
+
+    `fsum` rounds once, on every Python alike; `sum` does not, and decisions replay bit for bit.
+    """
+    inverse = [1 / d for d in distances_m if 0 < d < math.inf]
+    return len(inverse) / math.fsum(inverse) if inverse else math.nan
+
+
+def _forgetting(evidence: Evidence, now_ns: int, config: TrustConfig) -> Evidence:
+    """Return what still counts.
+
+    Mono that flies well meets few near obstacles: so that this does not cost it its licence, the
+    latest `min_positives` near frames stay as long as held-out frames do, with their old scores.
+    """
+    oldest_ns = now_ns - ns_from_s(config.holdout_window_s)
+    while evidence.pairs and evidence.pairs[0].stamp_ns < oldest_ns:
+        evidence = _without(evidence, 0)
+    recent_ns = now_ns - ns_from_s(config.window_s)
+    while True:
+        recent = bisect_left(evidence.pairs, recent_ns, key=_STAMP)
+        index = _outdated(evidence.kinds, recent, config.min_positives)
+        if index < 0:
+            return evidence
+        evidence = _without(evidence, index)
+
+
+def _outdated(kinds: str, recent: int, witnesses: int) -> int:
+    """Return which pair before the recent ones counts no more, -1 if each does."""
+    index = kinds.find(_FREE[0], 0, recent)
+    if index >= 0:
+        return index
+    index = kinds.find(_NEAR[0], 0, recent)
+    since = kinds.count(_NEAR[0], index) + kinds.count(_NEAR[1], index) if index >= 0 else 0
+    return index if since > witnesses else -1
+
+
+def _without(evidence: Evidence, index: int) -> Evidence:
+    pairs, kinds = evidence.pairs, evidence.kinds
+    near_m, free_m, value = evidence.near_m, evidence.free_m, _stopping_m(pairs[index])
+    if kinds[index] in _NEAR:
+        near_m = _less(near_m, value)
+    else:
+        free_m = _less(free_m, value)
+    after = index + 1
+    left = kinds[:index] + kinds[after:]
+    changed = _begins(left, index) - _begins(kinds, index) - _begins(kinds, after)
+    approaches = evidence.approaches + changed
+    return Evidence(pairs[:index] + pairs[after:], left, near_m, free_m, approaches)
+
+
+def _begins(kinds: str, index: int) -> bool:
+    """Return whether an approach begins with this pair; none does after the last."""
+    near = kinds[index : index + 1] in tuple(_NEAR)
+    return near and (index == 0 or kinds[index - 1] in _FREE)
+
+
+def _with(ordered: tuple[float, ...], value: float) -> tuple[float, ...]:
+    index = bisect_left(ordered, value)
+    return ordered[:index] + (value,) + ordered[index:]  # noqa: RUF005 - half the time
+
+
+def _less(ordered: tuple[float, ...], value: float) -> tuple[float, ...]:
+    index = bisect_left(ordered, value)
+    return ordered[:index] + ordered[index + 1 :]
+
+
+def _stopping_m(pair: Pair) -> float:
+    """Return the estimate; an unknown one, or none that can be, stops the drone at any distance."""
+    return pair.estimate_m if pair.estimate_m > 0 else 0.0
+
+
+def _kind(pair: Pair, stop_m: float) -> str:
+    return (_NEAR if pair.label_m < stop_m else _FREE)[pair.held_out]
