@@ -1,15 +1,16 @@
 """How well the drone gets about: collisions, metres per minute, turning and stops per setting.
 
     python benchmarks/avoidance_sim.py learn --seeds 20-29 --out avoidance
+    python benchmarks/avoidance_sim.py keep runs/*-room --out avoidance
     python benchmarks/avoidance_sim.py stereo --seeds 20-29 --difficulty cluttered --out avoidance
     python benchmarks/avoidance_sim.py mono --seeds 20-29 --out avoidance
     python benchmarks/avoidance_sim.py report --out avoidance
 
 `stereo` flies by stereo alone, without a learner. `learn` flies the default story for a while and
-keeps the pilot's state and the model; from there `mono` flies on in the same room, from another
-start, and loses an eye after a second: many settings on one and the same licence. A flight in which
-mono never earned one is left out by `mono`. One line of JSON per flight; a flight that has its line
-is not flown again. Tuned on seeds 20-99 only.
+keeps the pilot's state and the model; `keep` takes them from run folders of `drone fly`. From there
+`mono` flies on in the same room, from another start, and loses an eye after a second: many settings
+on one and the same licence. A flight in which mono never earned one is left out by `mono`. One line
+of JSON per flight; a flight that has its line is not flown again. Tuned on seeds 20-99 only.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ from typing import Any
 
 import cv2
 
+from drone import topics
 from drone.clock import ns_from_s, s_from_ns
-from drone.config import Config, launch_folder, load
+from drone.config import Config, launch_folder, load, loads
+from drone.flightlog import FlightLog
 from drone.geometry import DistanceMeter
 from drone.messages import Tick
 from drone.onboard.health import check_frame
 from drone.onboard.mono import model_from_bytes
-from drone.onboard.perception import Perception
+from drone.onboard.obstacle_memory import view_of
+from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilot import Pilot, PilotState, decide
 from drone.scoring import FlightScore
 from drone.sim.cameras import calibration_of
@@ -77,6 +81,25 @@ def learn(config: Config, kept: Path) -> dict[str, Any]:
         return session.score.to_dict()
 
 
+def keep(run: Path, kept: Path) -> dict[str, Any]:
+    """Keep state and model of a flight that was flown by `drone fly`, as its log has them."""
+    log = FlightLog(run / "flight.mcap")
+    tree = loads(log.header.config_toml, str(run))
+    state, tick, seen = PilotState.from_json(log.header.pilot_state), None, {}
+    for topic, message in log.records():
+        if topic == topics.TICK:
+            tick, seen = message, {}
+        elif topic in (topics.CHECK, topics.LABEL, topics.MONO):
+            seen[topic] = message
+        elif topic == topics.DECISION and tick is not None:
+            percept = Percept(*(seen.get(t) for t in (topics.CHECK, topics.LABEL, topics.MONO)))
+            state, _ = decide(state, tick, percept, tree.pilot)
+            if tick.model is not None and state.model == tick.model.seq:
+                kept.with_suffix(".onnx").write_bytes(tick.model.onnx)
+    kept.with_suffix(".json").write_text(state.to_json())
+    return {"trust": repr(state.trust.report)}
+
+
 def later(output: SimOutput, offset_ns: int) -> SimOutput:
     """Return the output with the stamps that the pilot's clock gives it."""
     frame, vehicle = output.frame, output.vehicle
@@ -89,7 +112,8 @@ def fly(config: Config, flight: int, kept: Path | None) -> dict[str, Any] | None
     """Fly without a learner, from a kept state and model or from nothing."""
     with simulator_of(config) as simulator:
         perception = Perception(config.pilot, simulator.calibration)
-        pilot, state, offset_ns = Pilot(config.pilot, perception), PilotState(), 0
+        view = view_of(simulator.calibration)
+        pilot, state, offset_ns = Pilot(config.pilot, perception), PilotState(view=view), 0
         if kept is not None:
             state = PilotState.from_json(kept.with_suffix(".json").read_text())
             if not state.trust.report.held:
@@ -143,6 +167,14 @@ def seeds_of(text: str) -> range:
     """Return the seeds of A-B."""
     first, _, last = text.partition("-")
     return range(int(first), int(last or first) + 1)
+
+
+def keep_all(args: argparse.Namespace) -> None:
+    """Keep what the flights of run folders ended with."""
+    for folder in args.runs:
+        config = load(folder / "config.toml", [])
+        name = f"{config.sim.room.difficulty}-{config.flight.seed}"
+        print(name, keep(folder, args.out / name))  # noqa: T201
 
 
 def run(args: argparse.Namespace) -> None:
@@ -222,7 +254,8 @@ def pooled(flights: list[dict[str, Any]], what: str) -> str:
 def main() -> None:
     """Read the arguments and do what they ask."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    p.add_argument("what", choices=("learn", "stereo", "mono", "report"))
+    p.add_argument("what", choices=("learn", "keep", "stereo", "mono", "report"))
+    p.add_argument("runs", nargs="*", type=Path, help="run folders to keep")
     p.add_argument("--seeds", default="20-29")
     p.add_argument("--flights", type=int, default=1, help="per seed, from other starts")
     p.add_argument("--difficulty", default="mixed")
@@ -233,7 +266,7 @@ def main() -> None:
     p.add_argument("--out", type=Path, default=Path("avoidance"))
     args = p.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    (report if args.what == "report" else run)(args)
+    {"report": report, "keep": keep_all}.get(args.what, run)(args)
 
 
 if __name__ == "__main__":

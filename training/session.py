@@ -30,6 +30,7 @@ from drone.messages import (
 )
 from drone.onboard import health
 from drone.onboard.health import check_frame
+from drone.onboard.obstacle_memory import view_of
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilot import Pilot, PilotState, decide
 from drone.scoring import FlightScore
@@ -64,7 +65,7 @@ class Session:
         self._waits = waits
         self.perception = Perception(config.pilot, calibration, time.perf_counter)
         self.pilot = Pilot(config.pilot, self.perception)
-        self.state = PilotState()
+        self.state = PilotState(view=view_of(calibration))
         self.learner = Learner(
             Syllabus(
                 config.learner,

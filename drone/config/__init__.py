@@ -7,7 +7,13 @@ and radians everywhere else.
 
 from drone.config.base import SEEDS
 from drone.config.camera import CameraConfig
-from drone.config.deciding import AvoidanceConfig, LimitsConfig, SwitchingConfig, TrustConfig
+from drone.config.deciding import (
+    AvoidanceConfig,
+    LimitsConfig,
+    MemoryConfig,
+    SwitchingConfig,
+    TrustConfig,
+)
 from drone.config.estimator import BatteryConfig, EstimatorConfig, WindConfig
 from drone.config.faults import FaultConfig
 from drone.config.health import HealthConfig
@@ -35,6 +41,7 @@ __all__ = [
     "LabelConfig",
     "LearnerConfig",
     "LimitsConfig",
+    "MemoryConfig",
     "MonoConfig",
     "PilotConfig",
     "RoomConfig",

@@ -61,17 +61,53 @@ class SwitchingConfig(Section):
     """Time in HOLD before LAND."""
 
 
-class AvoidanceConfig(Section):
-    """Straight on, stop, turn in steps until free, a bit more, go on (the paper's behaviour)."""
+class MemoryConfig(Section):
+    """What of the obstacles that left the view is remembered, and for how long."""
 
+    remember_s: NotNegative = 6.0
+    """The vehicle's estimate drifts: what was seen longer ago is forgotten; 0 remembers nothing."""
+    remember_m: Positive = 1.5
+    """What is farther away is not remembered."""
+    clear_m: NotNegative = 0.3
+    """A later view clears a point that should show at most so far behind what it sees."""
+    margin_m: NotNegative = 0.08
+    """Beside the hull, where a remembered point blocks the way."""
+    reach_m: Positive = 0.4
+    """Ahead of the hull, likewise: what is farther comes into view again."""
+    trail_s: NotNegative = 12.0
+    """So long ago the way flown still leads back out of a corner."""
+
+
+class AvoidanceConfig(Section):
+    """How the drone gets about between obstacles."""
+
+    kind: Literal["paper", "sectors"] = "paper"
+    """Straight on, stop, turn in steps until free, a bit more, go on (van Hecke et al. 2018); or
+    turn toward the freest sector while flying, slower the nearer the obstacle."""
     cruise_mps: Annotated[float, Field(gt=0, le=3)] = 0.5
+    decel_mps2: Positive = 1.0
+    """Assumed of the vehicle: it is never faster than what stops it within what is seen."""
+    latency_s: NotNegative = 0.35
+    """From the light to the beginning of the braking, likewise."""
     free_ratio: Annotated[float, Field(ge=1, le=3)] = 1.25
     """To go on, the way must be free this many times as far as what stops the drone."""
     turn_step_deg: Annotated[float, Field(gt=0, le=180)] = 45.0
+    """Of `paper`."""
     extra_turn_deg: Annotated[float, Field(ge=0, le=90)] = 15.0
+    """Of `paper`."""
     turn_rate_degps: Annotated[float, Field(gt=0, le=360)] = 90.0
+    """Of `paper`, which looks between its steps."""
+    seeing_rate_degps: Annotated[float, Field(gt=0, le=180)] = 60.0
+    """Of `sectors`, which looks while it turns on the spot."""
+    steer_rate_degps: Annotated[float, Field(ge=0, le=180)] = 40.0
+    """Of `sectors`, at most, while it flies."""
+    steer_m: Positive = 2.2
+    """`sectors` flies straight on where the way is free so far, else toward the freest sector."""
+    slow_ratio: Annotated[float, Field(ge=1, le=5)] = 1.6
+    """`sectors` slows down where the way is free less far than this, in the measure of
+    `free_ratio`."""
     settle_s: NotNegative = 0.4
-    """Looking time after each step of a turn."""
+    """Looking time after each step of a turn, and the least of a stop."""
     brake_s: Positive = 0.6
     short_hop_s: NotNegative = 3.0
     """A flight between two stops that is shorter than this is a short hop."""
@@ -81,6 +117,14 @@ class AvoidanceConfig(Section):
     """A turn so far ends in the freest direction seen, ..."""
     escape_floor: Annotated[float, Field(gt=0, le=1)] = 0.6
     """... if it has at least this share of the clearance that is asked for otherwise."""
+    max_turn_s: Annotated[float, Field(ge=1, le=18)] = 12.0
+    """Longer on the spot it does not turn: it goes back the way it came, or waits, and looks on."""
+    retreat_m: NotNegative = 0.5
+    """So far back."""
+    retreat_mps: Annotated[float, Field(gt=0, le=1)] = 0.25
+    rest_s: Annotated[float, Field(ge=1, le=60)] = 2.0
+    """So long it waits, and at most so long it takes to go back."""
+    memory: MemoryConfig = MemoryConfig()
 
 
 class LimitsConfig(Section):

@@ -27,7 +27,7 @@ from drone.messages import (
     VehicleState,
     VelocityCommand,
 )
-from drone.onboard import avoidance, health, limiter, switching, trust
+from drone.onboard import avoidance, health, limiter, obstacle_memory, switching, trust
 from drone.onboard.avoidance import AvoidanceInputs, Manoeuvre, Motion
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilotstate import PilotState, Sight
@@ -35,6 +35,8 @@ from drone.onboard.trust import Pair
 
 __all__ = ["Clearance", "Pilot", "PilotState", "decide"]
 
+LEAST_SCALE = 0.5
+"""Mono's ranges are never taken for less than this share of what it says."""
 QUATERNION_TOLERANCE = 0.01
 """An attitude whose length is farther from 1 is none."""
 
@@ -95,7 +97,8 @@ def decide(
     clearance = _clearance(state, now_ns, config)
     motion = Motion(0.0, 0.0)
     if mode not in (Mode.HOLD, Mode.LAND):
-        inputs = _avoidance_inputs(state, clearance, now_ns)
+        state = _remembering(state, now_ns, config)
+        inputs = _avoidance_inputs(state, clearance, now_ns, config)
         stepped, motion = avoidance.step(state.avoidance, inputs, config.avoidance)
         state = replace(state, avoidance=stepped)
     command, limited = limiter.certify(
@@ -254,22 +257,73 @@ def _manoeuvring(state: PilotState) -> bool:
     return state.avoidance.manoeuvre is not Manoeuvre.CRUISE
 
 
-def _avoidance_inputs(state: PilotState, clearance: Clearance, now_ns: int) -> AvoidanceInputs:
+def _remembering(state: PilotState, now_ns: int, config: PilotConfig) -> PilotState:
+    """Return the state with what stereo sees, else mono, in the memory of obstacles."""
+    assert state.vehicle is not None, "no mode flies without a vehicle state"
+    rules = config.avoidance.memory
+    memory = obstacle_memory.move(state.memory, _pose(state.vehicle, 0.0), now_ns, rules)
+    stereo = _fresh(state.stereo, now_ns, config)
+    guarded = state.mode is not Mode.MONO and stereo.stamp_ns >= 0
+    sight = stereo if guarded else _fresh(state.mono, now_ns, config)
+    if sight.stamp_ns >= 0:
+        pose = _pose(state.vehicle, s_from_ns(now_ns - sight.stamp_ns))
+        scale = 1.0 if guarded else _mono_scale(state, config)
+        sectors_m = tuple(scale * s for s in sight.sectors_m)
+        memory = obstacle_memory.remember(
+            memory, pose, sectors_m, sight.stamp_ns, state.view, rules
+        )
+    return replace(state, memory=memory)
+
+
+def _pose(vehicle: VehicleState, ago_s: float) -> obstacle_memory.Pose:
+    """Return where the vehicle is, or was a moment ago."""
+    north_m, east_m = (
+        p - ago_s * v for p, v in zip(vehicle.position_m[:2], vehicle.velocity_mps[:2], strict=True)
+    )
+    turn_radps = vehicle.rates_radps[2] if math.isfinite(vehicle.rates_radps[2]) else 0.0
+    yaw_rad = euler_from_quaternion(vehicle.attitude)[2] - ago_s * turn_radps
+    return obstacle_memory.Pose(north_m, east_m, yaw_rad)
+
+
+def _mono_scale(state: PilotState, config: PilotConfig) -> float:
+    """Return what turns mono's ranges into stereo's: where mono stops is the stop distance."""
+    scale = config.switching.stop_m / state.trust.report.threshold_m
+    return min(1.0, max(LEAST_SCALE, scale)) if math.isfinite(scale) else 1.0
+
+
+def _avoidance_inputs(
+    state: PilotState, clearance: Clearance, now_ns: int, config: PilotConfig
+) -> AvoidanceInputs:
     vehicle = state.vehicle
     assert vehicle is not None, "no mode flies without a vehicle state"
+    pose, hull_m = _pose(vehicle, 0.0), config.corridor.hull_width_m / 2
+    around = obstacle_memory.around(state.memory, pose, now_ns, state.view, config.avoidance.memory)
+    scale = _mono_scale(state, config) if clearance.cue is Cue.MONO else 1.0
     return AvoidanceInputs(
         now_ns=now_ns,
         clearance=clearance.ratio,
-        yaw_rad=euler_from_quaternion(vehicle.attitude)[2],
+        yaw_rad=pose.yaw_rad,
         speed_mps=math.hypot(vehicle.velocity_mps[0], vehicle.velocity_mps[1]),
-        sectors_m=clearance.sectors_m,
+        sectors_m=tuple(scale * s for s in clearance.sectors_m),
+        seen_m=scale * clearance.obstacle_m + state.view.eye_forward_m - hull_m,
+        near=around,
+        hull_m=hull_m,
+        position_m=(pose.north_m, pose.east_m),
+        trail=state.memory.trail,
+        view=state.view,
     )
 
 
 def _command(tick: Tick, mode: Mode, motion: Motion, config: PilotConfig) -> VelocityCommand:
     down_mps = config.limits.land_mps if mode is Mode.LAND else 0.0
     return VelocityCommand(
-        tick.seq, tick.stamp_ns, True, motion.forward_mps, 0.0, down_mps, motion.yaw_rate_radps
+        tick.seq,
+        tick.stamp_ns,
+        True,
+        motion.forward_mps,
+        motion.right_mps,
+        down_mps,
+        motion.yaw_rate_radps,
     )
 
 

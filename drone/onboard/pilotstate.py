@@ -16,6 +16,7 @@ from drone.errors import UserError
 from drone.messages import Mode, VehicleState
 from drone.onboard.avoidance import AvoidanceState
 from drone.onboard.health import HealthState
+from drone.onboard.obstacle_memory import Memory, View
 from drone.onboard.trust import TrustState
 
 
@@ -47,6 +48,8 @@ class PilotState:
         mono_recent: (stamp_ns, obstacle_m) of the frames that are averaged, oldest first.
         mono_known_ns: stamp of the latest frame for which mono had a distance, -1 before the first.
         model: the model version that flies, 0 if none.
+        memory: of obstacles that left the view.
+        view: where the camera's sectors lie; a flight starts with its camera's.
     """
 
     mode: Mode = Mode.STEREO
@@ -60,6 +63,8 @@ class PilotState:
     health: HealthState = HealthState()
     trust: TrustState = TrustState()
     avoidance: AvoidanceState = AvoidanceState()
+    memory: Memory = Memory()
+    view: View = View()
 
     def to_json(self) -> str:
         """Return the state as JSON that `from_json` reads back equal, to the last bit."""

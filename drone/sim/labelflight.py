@@ -17,6 +17,7 @@ import numpy as np
 from drone.config import Config
 from drone.geometry import DistanceMeter, grid_from_dense
 from drone.messages import DistanceLabel, Tick
+from drone.onboard.obstacle_memory import view_of
 from drone.onboard.perception import Perception
 from drone.onboard.pilot import Pilot, PilotState, decide
 from drone.sim.cameras import calibration_of
@@ -92,8 +93,9 @@ def stereo_flight(config: Config, seed: int) -> Iterator[tuple[DistanceLabel | N
     switching = config.pilot.switching.model_copy(update={"strategy": "stereo_only"})
     pilot_config = config.pilot.model_copy(update={"switching": switching})
     sim_config = config.sim.model_copy(update={"faults": ()})
-    pilot = Pilot(pilot_config, Perception(pilot_config, calibration_of(config.sim.camera)))
-    state, hz = PilotState(), pilot_config.tick_hz
+    calibration = calibration_of(config.sim.camera)
+    pilot = Pilot(pilot_config, Perception(pilot_config, calibration))
+    state, hz = PilotState(view=view_of(calibration)), pilot_config.tick_hz
     with RoomSimulator(sim_config, _meter(config), seed=seed, tick_hz=hz) as simulator:
         output = simulator.reset()
         for seq in range(round(config.flight.duration_s * hz)):
