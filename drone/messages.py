@@ -290,6 +290,8 @@ class TrustReport:
         positives: frames of the window below the stop distance by stereo.
         negatives: frames of the window free by stereo.
         episodes: runs of positives: approaches, the independent evidence.
+        tpr_low: lower bound of `tpr`, each approach counting once, with 95 %, NaN without any.
+        fpr_high: upper bound of `fpr`, likewise.
     """
 
     held: bool = False
@@ -302,6 +304,8 @@ class TrustReport:
     positives: int = 0
     negatives: int = 0
     episodes: int = 0
+    tpr_low: float = math.nan
+    fpr_high: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

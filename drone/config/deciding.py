@@ -24,6 +24,10 @@ class TrustConfig(Section):
     min_negatives: Count = 60
     min_episodes: Count = 6
     """Approaches seen: the independent evidence."""
+    min_tpr_low: Share = 0.65
+    """What the share of near frames caught must be for certain (lower bound, 95 %), were each
+    approach one trial: of 6 approaches 97 % must have been caught, of 7 or more 95 %. The share of
+    needless stops has no such limit: it costs way, not safety; its bound is in the log."""
     safety: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Mono stops already at the operating point's distance divided by this."""
     earn_s: NotNegative = 3.0

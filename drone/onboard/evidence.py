@@ -19,6 +19,8 @@ from typing import NamedTuple
 from drone.clock import ns_from_s
 from drone.config import TrustConfig
 
+Z_95 = 1.6448536269514722
+"""The normal distribution's 95 % quantile."""
 _STAMP = attrgetter("stamp_ns")
 _FREE, _NEAR = "fg", "nm"
 """Kinds of pairs: free and near by stereo; of each the second is of a frame held out."""
@@ -72,6 +74,8 @@ class Point(NamedTuple):
         positives: near frames.
         negatives: free frames.
         episodes: approaches.
+        tpr_low: lower bound of `tpr` over approaches.
+        fpr_high: upper bound of `fpr`, likewise.
     """
 
     operating_m: float = math.nan
@@ -81,6 +85,8 @@ class Point(NamedTuple):
     positives: int = 0
     negatives: int = 0
     episodes: int = 0
+    tpr_low: float = math.nan
+    fpr_high: float = math.nan
 
 
 def evidence_of(pairs: Iterable[Pair], stop_m: float) -> Evidence:
@@ -160,15 +166,34 @@ def operating_point(evidence: Evidence, config: TrustConfig) -> Point:
     if not n_near:
         return Point(negatives=n_free)
     operating_m = math.nextafter(near_m[math.ceil(config.min_tpr * n_near) - 1], math.inf)
+    tpr = bisect_left(near_m, operating_m) / n_near
+    fpr = bisect_left(free_m, operating_m) / n_free if n_free else math.nan
     return Point(
         operating_m,
         operating_m / config.safety,
-        bisect_left(near_m, operating_m) / n_near,
-        bisect_left(free_m, operating_m) / n_free if n_free else math.nan,
+        tpr,
+        fpr,
         n_near,
         n_free,
         evidence.approaches,
+        bounds(tpr, evidence.approaches)[0],
+        bounds(fpr, evidence.approaches)[1],
     )
+
+
+def bounds(share: float, n: int) -> tuple[float, float]:
+    """Return between what a share lies that was seen in n independent trials; NaN for none.
+
+    Each bound holds with 95 %. (Wilson 1927; recommended for few trials by Brown, Cai and DasGupta
+    2001, "Interval estimation for a binomial proportion".) The frames of one approach are taken to
+    be one trial: with a correlation of 1 within it, that is Kish's effective sample size.
+    """
+    if not n or math.isnan(share):
+        return math.nan, math.nan
+    z2 = Z_95 * Z_95
+    middle = share + z2 / (2 * n)
+    half = Z_95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return (middle - half) / (1 + z2 / n), (middle + half) / (1 + z2 / n)
 
 
 def mean_distance(distances_m: Iterable[float]) -> float:

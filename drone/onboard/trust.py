@@ -131,6 +131,8 @@ def _report(licence: _Licence, point: Point) -> TrustReport:
         point.positives,
         point.negatives,
         point.episodes,
+        point.tpr_low,
+        point.fpr_high,
     )
 
 
@@ -187,6 +189,11 @@ def _lacks(state: TrustState, now_ns: int, config: TrustConfig) -> str:
         )
     if point.episodes < config.min_episodes:
         return f"{point.episodes} approaches seen, {config.min_episodes} needed"
+    if not point.tpr_low >= config.min_tpr_low:
+        return (
+            f"{point.episodes} approaches seen: {point.tpr_low:.0%} of near frames caught for "
+            f"certain, {config.min_tpr_low:.0%} needed"
+        )
     if not point.fpr <= config.max_fpr:
         return f"stops needlessly in {point.fpr:.0%} of free frames, {config.max_fpr:.0%} allowed"
     if now_ns - state.evidence.pairs[-1].stamp_ns > ns_from_s(config.max_unlabelled_s):

@@ -24,6 +24,7 @@ CONFIG = PilotConfig.model_validate(
             "min_positives": 4,
             "min_negatives": 4,
             "min_episodes": 1,
+            "min_tpr_low": 0.0,
             "safety": 1.0,
             "earn_s": 0.5,
             "lose_s": 0.5,

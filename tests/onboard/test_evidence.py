@@ -14,6 +14,7 @@ from drone.onboard.evidence import (
     Pair,
     Point,
     add,
+    bounds,
     evidence_of,
     mean_distance,
     operating_point,
@@ -142,6 +143,49 @@ def test_the_operating_point_keeps_its_promise_and_no_lower_one_does(values, min
         assert caught < math.ceil(min_tpr * len(positives))
 
 
+@pytest.mark.parametrize(
+    ("share", "n", "low", "high"),
+    [
+        (6 / 6, 6, 0.6892, 1.0),
+        (5 / 6, 6, 0.4976, 0.9619),
+        (19 / 20, 20, 0.8040, 0.9888),
+        (5 / 10, 10, 0.2693, 0.7307),
+        (0 / 6, 6, 0.0, 0.3108),
+        (0.95, 0, math.nan, math.nan),
+        (math.nan, 6, math.nan, math.nan),
+    ],
+)
+def test_bounds_of_a_share(share, n, low, high):
+    """Known answers: scipy.stats.binomtest(k, n).proportion_ci(0.9, "wilson")."""
+    assert bounds(share, n) == pytest.approx((low, high), abs=1e-4, nan_ok=True)
+
+
+@given(st.integers(1, 200), st.floats(0, 1))
+def test_bounds_hold_the_share_and_narrow_with_what_was_seen(n, share):
+    low, high = bounds(share, n)
+    wider = bounds(share, n + 1)
+    assert -1e-12 <= low <= share + 1e-12
+    assert share - 1e-12 <= high <= 1 + 1e-12
+    assert wider[1] - wider[0] <= high - low + 1e-12
+
+
+def test_the_lower_bound_is_one_that_holds():
+    """Of a thousand times six approaches, caught with 0.8, few bounds are above 0.8."""
+    rng = random.Random(0)
+    shares = [sum(rng.random() < 0.8 for _ in range(6)) / 6 for _ in range(1000)]
+    assert sum(bounds(share, 6)[0] > 0.8 for share in shares) <= 50
+    assert sum(share > 0.8 for share in shares) > 500, "negative control: without a bound"
+
+
+def test_it_is_approaches_and_not_frames_that_make_certain():
+    """Negative control: the same frames in one long approach are one trial."""
+    one = point([(0.5, 0.5)] * 60 + [(3.0, 3.0)] * 60)
+    many = point(([(0.5, 0.5)] * 5 + [(3.0, 3.0)] * 5) * 12)
+    assert (one.tpr, one.positives, one.negatives) == (many.tpr, 60, 60)
+    assert one.tpr_low < 0.3 < 0.8 < many.tpr_low
+    assert many.fpr_high < 0.2 < 0.7 < one.fpr_high
+
+
 def test_mean_distance_is_harmonic_over_what_is_known():
     assert mean_distance([1.0, 3.0]) == pytest.approx(1.5)
     assert mean_distance([2.0, math.nan, 2.0]) == pytest.approx(2.0)
@@ -244,6 +288,10 @@ def plain_point(pairs, config):
         int(near.sum()),
         int(free.sum()),
         episodes,
+        bounds(float((estimate[near] < operating_m).mean()), episodes)[0],
+        bounds(float((estimate[free] < operating_m).mean()), episodes)[1]
+        if free.any()
+        else math.nan,
     )
 
 

@@ -27,6 +27,7 @@ CONFIG = TrustConfig(
     min_positives=4,
     min_negatives=4,
     min_episodes=1,
+    min_tpr_low=0.0,
     safety=1.0,
     earn_s=1.0,
     lose_s=2.0,
@@ -112,6 +113,10 @@ def test_a_flicker_of_the_figures_changes_nothing():
         ({"min_positives": 11}, "10 near and 10 free frames seen, 11 and 4 needed"),
         ({"min_negatives": 11}, "10 near and 10 free frames seen, 4 and 11 needed"),
         ({"min_episodes": 11}, "10 approaches seen, 11 needed"),
+        (
+            {"min_tpr_low": 0.8},
+            "10 approaches seen: 79% of near frames caught for certain, 80% needed",
+        ),
     ],
 )
 def test_without_evidence_there_is_no_licence(changes, reason):
