@@ -47,7 +47,7 @@ def draw(record: dict[str, Any], out: Path) -> None:
             label=title,
         )
     left.axhspan(*STEREO_LIMIT, color="#000000", alpha=0.08)
-    left.text(300, STEREO_LIMIT[1] + 0.01, "stereo itself", ha="right", fontsize=8)
+    left.text(14, STEREO_LIMIT[1] - 0.01, "stereo itself", va="top", fontsize=8)
     left.set(
         xscale="log",
         xticks=[15, 30, 60, 120, 300],

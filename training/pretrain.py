@@ -1,6 +1,6 @@
 """Pre-trains the network that flights start from, on generated rooms.
 
-    python -m training.pretrain --rooms 10000-10399 --work pretrain
+    python -m training.pretrain --work pretrain --device cuda
 
 Pictures of each room are made once and kept in the working folder; training goes on from its last
 checkpoint. The weights are written where the project ships them. The last twentieth of the rooms is
@@ -170,9 +170,9 @@ def errors(network: torch.nn.Module, material: Material) -> dict[str, float]:
 def main() -> None:
     """Run as a script."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rooms", type=seed_range, default=seed_range("10000-10399"))
-    parser.add_argument("--steps", type=int, default=12_000, help="of --batch pictures each")
-    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--rooms", type=seed_range, default=seed_range("10000-10999"))
+    parser.add_argument("--steps", type=int, default=12_500, help="of --batch pictures each")
+    parser.add_argument("--batch", type=int, default=4 * BATCH)
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for a graphics card")
     parser.add_argument("--work", type=Path, default=Path("pretrain"), help="kept between runs")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)

@@ -26,8 +26,7 @@ def made_up(seed, count=48):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(pretrain, "BATCH", 8)
+def folder(tmp_path):
     for seed in range(10_000, 10_003):
         made_up(seed).save(tmp_path / f"{seed}.npz")
     return tmp_path
