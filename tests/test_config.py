@@ -168,7 +168,7 @@ def test_the_corridor_is_the_hull_and_its_margin():
         ("[flight]\nduration_s = nan\n", "flight.duration_s = nan"),
         ("[pilot.trust]\nmax_fpr = 1.1\n", "pilot.trust.max_fpr = 1.1"),
         ("flight = 3\n", "flight = 3"),
-        ('[pilot.switching]\nstrategy = "mono"\n', "'training_wheels' or 'stereo_only'"),
+        ('[pilot.switching]\nstrategy = "mono"\n', "'stereo_only' or 'mono_only'"),
         ("[pilot]\ntick_hz = 7\n", "pilot.tick_hz = 7 must divide 240 Hz"),
         ("[sim.camera]\nrate_hz = 30\n", "sim.camera.rate_hz = 30 must divide 20 Hz"),
         ("[sim.camera]\nrate_hz = 3\n", "sim.camera.rate_hz = 3 must divide 20 Hz"),

@@ -32,7 +32,7 @@ from drone.onboard import health
 from drone.onboard.health import check_frame
 from drone.onboard.obstacle_memory import view_of
 from drone.onboard.perception import Percept, Perception
-from drone.onboard.pilot import Pilot, PilotState, decide
+from drone.onboard.pilot import Pilot, PilotState, decide, handed_over
 from drone.scoring import FlightScore
 from training.teacher import FROM_CONFIGURATION, Ending, Learner, Opening, Start
 from training.trainer import Syllabus
@@ -193,7 +193,9 @@ class Session:
         return vehicle.position_m if vehicle is not None else (0.0, 0.0, 0.0)
 
     def _learn(self, tick: Tick, label: DistanceLabel | None) -> None:
-        """Begin the lesson of a labelled frame."""
+        """Begin the lesson of a labelled frame, unless stereo was let go for good."""
+        if handed_over(self.state, tick.stamp_ns, self.config.pilot):
+            return
         if tick.frame is None or label is None or not label.valid or self.learner.busy:
             return
         vehicle = tick.vehicle or self.state.vehicle

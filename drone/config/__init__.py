@@ -7,13 +7,7 @@ and radians everywhere else.
 
 from drone.config.base import SEEDS
 from drone.config.camera import CameraConfig
-from drone.config.deciding import (
-    AvoidanceConfig,
-    LimitsConfig,
-    MemoryConfig,
-    SwitchingConfig,
-    TrustConfig,
-)
+from drone.config.deciding import AvoidanceConfig, LimitsConfig, MemoryConfig, TrustConfig
 from drone.config.estimator import BatteryConfig, EstimatorConfig, WindConfig
 from drone.config.faults import FaultConfig
 from drone.config.health import HealthConfig
@@ -23,6 +17,7 @@ from drone.config.pilot import PilotConfig
 from drone.config.room import RoomConfig
 from drone.config.seeing import CorridorConfig, GridConfig, LabelConfig, MonoConfig, StereoConfig
 from drone.config.sim import SimConfig
+from drone.config.switching import SwitchingConfig
 from drone.config.tree import Config, FlightConfig
 from drone.config.vehicle import VehicleConfig
 

@@ -1,4 +1,4 @@
-"""The pilot's judgement: trust, switching, avoidance, limits."""
+"""The pilot's judgement: trust, avoidance, limits (switching is in `drone.config.switching`)."""
 
 from __future__ import annotations
 
@@ -45,24 +45,6 @@ class TrustConfig(Section):
     """What counts is the median over the images of the latest so many seconds."""
     familiar_again_s: NotNegative = 2.0
     """Images must be familiar again this long before the licence goes on."""
-
-
-class SwitchingConfig(Section):
-    """Who flies when."""
-
-    strategy: Literal["training_wheels", "stereo_only"] = "training_wheels"
-    stop_m: Positive = 1.0
-    """Stereo's obstacle distance below which a frame is positive: the drone must stop."""
-    override_m: Positive = 0.85
-    """With training wheels stereo stops the drone below this distance."""
-    stale_s: Positive = 0.35
-    """An older label, estimate or vehicle state is no input."""
-    stereo_lost_s: Positive = 0.5
-    """An eye dead this long is gone."""
-    stereo_back_s: Positive = 3.0
-    """A recovered pair must be well this long before it is believed."""
-    hold_s: Positive = 5.0
-    """Time in HOLD before LAND."""
 
 
 class MemoryConfig(Section):

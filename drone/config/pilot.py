@@ -7,9 +7,10 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from drone.config.base import Section
-from drone.config.deciding import AvoidanceConfig, LimitsConfig, SwitchingConfig, TrustConfig
+from drone.config.deciding import AvoidanceConfig, LimitsConfig, TrustConfig
 from drone.config.health import HealthConfig
 from drone.config.seeing import CorridorConfig, GridConfig, LabelConfig, MonoConfig, StereoConfig
+from drone.config.switching import SwitchingConfig
 from drone.geometry import Corridor, GridSpec
 
 

@@ -117,6 +117,11 @@ class HealthState:
         return ", ".join(dead)
 
     @property
+    def trouble(self) -> str:
+        """What is wrong with the latest images, dead or not yet, or empty."""
+        return ", ".join(f"{name} {state.verdict}" for name, state in self._named if state.verdict)
+
+    @property
     def _named(self) -> tuple[tuple[str, EyeState], ...]:
         return ("left eye", self.left), ("right eye", self.right), ("eyes", self.pair)
 

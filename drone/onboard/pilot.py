@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from drone.clock import ns_from_s, s_from_ns
 from drone.config import PilotConfig
 from drone.errors import UserError
-from drone.geometry import euler_from_quaternion
 from drone.messages import (
-    Cue,
     Decision,
     DistanceLabel,
     Mode,
@@ -27,34 +25,20 @@ from drone.messages import (
     VehicleState,
     VelocityCommand,
 )
-from drone.onboard import avoidance, health, limiter, obstacle_memory, switching, trust
-from drone.onboard.avoidance import AvoidanceInputs, Manoeuvre, Motion
+from drone.onboard import avoidance, health, limiter, switching, trust, watch
+from drone.onboard.avoidance import Motion
+from drone.onboard.clearance import clearance, fresh, is_fresh, mono_average_m
+from drone.onboard.guidance import avoidance_inputs, remembering
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilotstate import PilotState, Sight
+from drone.onboard.switching import Situation
 from drone.onboard.trust import Pair
+from drone.onboard.watch import Facts
 
-__all__ = ["Clearance", "Pilot", "PilotState", "decide"]
+__all__ = ["Pilot", "PilotState", "decide", "handed_over"]
 
-LEAST_SCALE = 0.5
-"""Mono's ranges are never taken for less than this share of what it says."""
 QUATERNION_TOLERANCE = 0.01
 """An attitude whose length is farther from 1 is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clearance:
-    """How free the way is by the cue that decides.
-
-    Attributes:
-        ratio: obstacle distance over stop distance, NaN where unknown.
-        override: stereo stops a drone that mono would have let fly on.
-    """
-
-    cue: Cue
-    obstacle_m: float
-    ratio: float
-    sectors_m: tuple[float, ...]
-    override: bool = False
 
 
 class Pilot:
@@ -87,18 +71,20 @@ def decide(
     """Return the state after a tick and what to do, with the full account of why. Pure."""
     now_ns = tick.stamp_ns
     state = _take_in(state, tick, percept, config)
-    situation = switching.situation_from_inputs(_switch_inputs(state, tick, config))
-    mode = switching.TABLE[state.mode, situation]
+    state = _watched(state, now_ns, percept, config)
+    strategy = switching.STRATEGIES[config.switching.strategy]
+    situation = switching.situation_from_inputs(_switch_inputs(state, tick, config), strategy)
+    mode = strategy.table[state.mode, situation]
     event = situation.value if mode != state.mode else ""
     if mode != state.mode:
         state = _apply_transition(state, mode, now_ns)
     elif not tick.permitted:
         state = replace(state, mode_ns=now_ns)  # only what follows the pilot counts as holding
-    clearance = _clearance(state, now_ns, config)
+    way = clearance(state, now_ns, config)
     motion = Motion(0.0, 0.0)
     if mode not in (Mode.HOLD, Mode.LAND):
-        state = _remembering(state, now_ns, config)
-        inputs = _avoidance_inputs(state, clearance, now_ns, config)
+        state = remembering(state, now_ns, config)
+        inputs = avoidance_inputs(state, way, now_ns, config)
         stepped, motion = avoidance.step(state.avoidance, inputs, config.avoidance)
         state = replace(state, avoidance=stepped)
     command, limited = limiter.certify(
@@ -109,14 +95,14 @@ def decide(
         stamp_ns=now_ns,
         valid=True,
         mode=mode,
-        cue=clearance.cue,
+        cue=way.cue,
         manoeuvre=mode.value if mode in (Mode.HOLD, Mode.LAND) else state.avoidance.manoeuvre.value,
-        reason=_reason(state, situation),
-        obstacle_m=clearance.obstacle_m,
-        stereo_obstacle_m=_fresh(state.stereo, now_ns, config).obstacle_m,
-        mono_obstacle_m=_mono_average_m(state, now_ns, config),
-        blocked=not clearance.ratio >= state.avoidance.demand,
-        override=clearance.override,
+        reason=_reason(state, situation, config),
+        obstacle_m=way.obstacle_m,
+        stereo_obstacle_m=fresh(state.stereo, now_ns, config).obstacle_m,
+        mono_obstacle_m=mono_average_m(state, now_ns, config),
+        blocked=not way.ratio >= state.avoidance.demand,
+        override=way.override,
         event=event,
         limited=limited,
         command=command,
@@ -128,6 +114,7 @@ def decide(
 def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfig) -> PilotState:
     """Return the state with this tick's facts in it."""
     now_ns, stop_m = tick.stamp_ns, config.switching.stop_m
+    let_go = handed_over(state, now_ns, config)
     rules = (config.switching, config.health)
     checked = health.step(state.health, now_ns, percept.check, tick.health, rules)
     state = replace(state, health=checked, vehicle=tick.vehicle or state.vehicle)
@@ -143,10 +130,10 @@ def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfi
         seen = percept.estimate
         trusted = trust.see(trusted, seen.stamp_ns, seen.unfamiliarity, config.trust)
         pair = _pair(state, percept.label)
-        if pair is not None and checked.stereo_sees:
+        if pair is not None and checked.stereo_sees and not let_go:
             trusted = trust.add_pair(trusted, pair, stop_m, config.trust)
     allowed = config.switching.strategy != "stereo_only"
-    trusted = trust.step(trusted, now_ns, checked.stereo_ok, allowed, config.trust)
+    trusted = trust.step(trusted, now_ns, checked.stereo_ok and not let_go, allowed, config.trust)
     return replace(state, trust=trusted)
 
 
@@ -185,37 +172,59 @@ def _pair(state: PilotState, label: DistanceLabel | None) -> Pair | None:
     return Pair(label.seq, label.stamp_ns, label.obstacle_m, state.mono.obstacle_m, averaged)
 
 
-def _fresh(sight: Sight, now_ns: int, config: PilotConfig) -> Sight:
-    """Return the sight, or nothing known if it is stale."""
-    return sight if _is_fresh(sight.stamp_ns, now_ns, config) else Sight()
+def _watched(state: PilotState, now_ns: int, percept: Percept, config: PilotConfig) -> PilotState:
+    """Return the state with what is there at this tick, and since when."""
+    mono = _mono_may_fly(state, now_ns, config) and is_fresh(state.mono_known_ns, now_ns, config)
+    stereo = (
+        percept.check is not None
+        and is_fresh(percept.check.stamp_ns, now_ns, config)
+        and not state.health.trouble
+    )
+    facts = Facts(
+        vehicle=_vehicle_ok(state.vehicle, now_ns, config),
+        mono=mono,
+        seen=mono or (stereo and not handed_over(state, now_ns, config)),
+    )
+    return replace(state, watch=watch.step(state.watch, now_ns, facts, config.switching))
 
 
-def _is_fresh(stamp_ns: int, now_ns: int, config: PilotConfig) -> bool:
-    """Return whether a stamp is of just now; one far ahead of now is of a clock that is off."""
-    return stamp_ns >= 0 and abs(now_ns - stamp_ns) <= ns_from_s(config.switching.stale_s)
+def _mono_may_fly(state: PilotState, now_ns: int, config: PilotConfig) -> bool:
+    """Return whether mono is trusted, or, where no licence is asked for, knows what it sees."""
+    if config.switching.asks_for_licence:
+        return state.trust.report.held
+    strange_ns = state.trust.strange_ns
+    return strange_ns < 0 or now_ns - strange_ns > ns_from_s(config.trust.familiar_again_s)
 
 
-def _mono_average_m(state: PilotState, now_ns: int, config: PilotConfig) -> float:
-    """Return mono's distance as it flies; unknown where the latest frame's is."""
-    if math.isnan(_fresh(state.mono, now_ns, config).obstacle_m):
-        return math.nan
-    return trust.mean_distance(d for _, d in state.mono_recent)
+def handed_over(state: PilotState, now_ns: int, config: PilotConfig) -> bool:
+    """Return whether mono was given control for good: stereo then neither flies nor teaches."""
+    start_ns = now_ns if state.watch.start_ns < 0 else state.watch.start_ns
+    return switching.handed_over(now_ns - start_ns, config.switching)
 
 
 def _switch_inputs(state: PilotState, tick: Tick, config: PilotConfig) -> switching.SwitchInputs:
-    vehicle = state.vehicle
-    hold_ns = tick.stamp_ns - state.mode_ns if state.mode is Mode.HOLD else 0
-    mono_fresh = _is_fresh(state.mono_known_ns, tick.stamp_ns, config)
+    now_ns, since, rules = tick.stamp_ns, state.watch, config.switching
+    hold_ns = now_ns - state.mode_ns if state.mode is Mode.HOLD else 0
     return switching.SwitchInputs(
         permitted=tick.permitted,
-        vehicle_ok=vehicle is not None
-        and vehicle.valid
-        and _is_fresh(vehicle.stamp_ns, tick.stamp_ns, config)
-        and _finite(vehicle),
+        vehicle_ok=watch.believed(since.no_vehicle_ns, now_ns, rules),
         stereo_ok=state.health.stereo_ok,
-        mono_ok=state.trust.report.held and mono_fresh,
+        mono_ok=watch.believed(since.no_mono_ns, now_ns, rules),
+        sighted=watch.believed(since.blind_ns, now_ns, rules),
+        handed_over=handed_over(state, now_ns, config),
+        mono_drawn=switching.mono_drawn(now_ns - since.start_ns, rules),
         hold_s=s_from_ns(hold_ns),
-        max_hold_s=config.switching.hold_s,
+        max_hold_s=rules.hold_s,
+    )
+
+
+def _vehicle_ok(vehicle: VehicleState | None, now_ns: int, config: PilotConfig) -> bool:
+    """Return whether there is a vehicle state, of just now and finite."""
+    return (
+        vehicle is not None
+        and vehicle.valid
+        and is_fresh(vehicle.stamp_ns, now_ns, config)
+        and _finite(vehicle)
     )
 
 
@@ -232,88 +241,6 @@ def _apply_transition(state: PilotState, mode: Mode, now_ns: int) -> PilotState:
     return replace(state, mode=mode, mode_ns=now_ns)
 
 
-def _clearance(state: PilotState, now_ns: int, config: PilotConfig) -> Clearance:
-    """Return how free the way is by who flies; the nearer of the two where stereo guards."""
-    stereo = _fresh(state.stereo, now_ns, config)
-    mono_m = _mono_average_m(state, now_ns, config)
-    mono_ratio = mono_m / state.trust.report.threshold_m
-    mono = Clearance(Cue.MONO, mono_m, mono_ratio, state.mono.sectors_m)
-    if state.mode is Mode.MONO:
-        return mono
-    if state.mode in (Mode.HOLD, Mode.LAND):
-        return Clearance(Cue.NONE, math.nan, math.nan, ())
-    if state.mode is Mode.STEREO or math.isnan(mono_ratio):
-        ratio = stereo.obstacle_m / config.switching.stop_m
-        return Clearance(Cue.STEREO, stereo.obstacle_m, ratio, stereo.sectors_m)
-    guard_ratio = stereo.obstacle_m / config.switching.override_m
-    demand = state.avoidance.demand
-    if guard_ratio < mono_ratio and (guard_ratio < demand or _manoeuvring(state)):
-        override = guard_ratio < demand <= mono_ratio
-        return Clearance(Cue.STEREO, stereo.obstacle_m, guard_ratio, stereo.sectors_m, override)
-    return mono
-
-
-def _manoeuvring(state: PilotState) -> bool:
-    return state.avoidance.manoeuvre is not Manoeuvre.CRUISE
-
-
-def _remembering(state: PilotState, now_ns: int, config: PilotConfig) -> PilotState:
-    """Return the state with what stereo sees, else mono, in the memory of obstacles."""
-    assert state.vehicle is not None, "no mode flies without a vehicle state"
-    rules = config.avoidance.memory
-    memory = obstacle_memory.move(state.memory, _pose(state.vehicle, 0.0), now_ns, rules)
-    stereo = _fresh(state.stereo, now_ns, config)
-    guarded = state.mode is not Mode.MONO and stereo.stamp_ns >= 0
-    sight = stereo if guarded else _fresh(state.mono, now_ns, config)
-    if sight.stamp_ns >= 0:
-        pose = _pose(state.vehicle, s_from_ns(now_ns - sight.stamp_ns))
-        scale = 1.0 if guarded else _mono_scale(state, config)
-        sectors_m = tuple(scale * s for s in sight.sectors_m)
-        memory = obstacle_memory.remember(
-            memory, pose, sectors_m, sight.stamp_ns, state.view, rules
-        )
-    return replace(state, memory=memory)
-
-
-def _pose(vehicle: VehicleState, ago_s: float) -> obstacle_memory.Pose:
-    """Return where the vehicle is, or was a moment ago."""
-    north_m, east_m = (
-        p - ago_s * v for p, v in zip(vehicle.position_m[:2], vehicle.velocity_mps[:2], strict=True)
-    )
-    turn_radps = vehicle.rates_radps[2] if math.isfinite(vehicle.rates_radps[2]) else 0.0
-    yaw_rad = euler_from_quaternion(vehicle.attitude)[2] - ago_s * turn_radps
-    return obstacle_memory.Pose(north_m, east_m, yaw_rad)
-
-
-def _mono_scale(state: PilotState, config: PilotConfig) -> float:
-    """Return what turns mono's ranges into stereo's: where mono stops is the stop distance."""
-    scale = config.switching.stop_m / state.trust.report.threshold_m
-    return min(1.0, max(LEAST_SCALE, scale)) if math.isfinite(scale) else 1.0
-
-
-def _avoidance_inputs(
-    state: PilotState, clearance: Clearance, now_ns: int, config: PilotConfig
-) -> AvoidanceInputs:
-    vehicle = state.vehicle
-    assert vehicle is not None, "no mode flies without a vehicle state"
-    pose, hull_m = _pose(vehicle, 0.0), config.corridor.hull_width_m / 2
-    around = obstacle_memory.around(state.memory, pose, now_ns, state.view, config.avoidance.memory)
-    scale = _mono_scale(state, config) if clearance.cue is Cue.MONO else 1.0
-    return AvoidanceInputs(
-        now_ns=now_ns,
-        clearance=clearance.ratio,
-        yaw_rad=pose.yaw_rad,
-        speed_mps=math.hypot(vehicle.velocity_mps[0], vehicle.velocity_mps[1]),
-        sectors_m=tuple(scale * s for s in clearance.sectors_m),
-        seen_m=scale * clearance.obstacle_m + state.view.eye_forward_m - hull_m,
-        near=around,
-        hull_m=hull_m,
-        position_m=(pose.north_m, pose.east_m),
-        trail=state.memory.trail,
-        view=state.view,
-    )
-
-
 def _command(tick: Tick, mode: Mode, motion: Motion, config: PilotConfig) -> VelocityCommand:
     down_mps = config.limits.land_mps if mode is Mode.LAND else 0.0
     return VelocityCommand(
@@ -327,15 +254,24 @@ def _command(tick: Tick, mode: Mode, motion: Motion, config: PilotConfig) -> Vel
     )
 
 
-def _reason(state: PilotState, situation: switching.Situation) -> str:
+def _reason(state: PilotState, situation: Situation, config: PilotConfig) -> str:
     """Return why this mode, in words."""
+    eyes, licence, rules = state.health.reason, state.trust.report.reason, config.switching
+    unseen = eyes or state.health.trouble or "no fresh frame"
+    both = {
+        "dagger": "stereo was drawn to fly",
+        "cold_turkey": f"stereo flies until {rules.handed_over_s or 0:g} s",
+    }
+    trusted = "mono is trusted" if rules.asks_for_licence else "mono flies without a licence"
     causes = {
-        switching.Situation.PILOT_FLIES: "the pilot has control",
-        switching.Situation.VEHICLE_LOST: "no fresh vehicle state",
-        switching.Situation.BLIND: f"{state.health.reason}; {state.trust.report.reason}",
-        switching.Situation.BLIND_TOO_LONG: "nothing trusted to fly with",
-        switching.Situation.MONO_ONLY: state.health.reason,
-        switching.Situation.STEREO_ONLY: state.trust.report.reason,
-        switching.Situation.BOTH: "mono is trusted, stereo guards",
+        Situation.PILOT_FLIES: "the pilot has control",
+        Situation.VEHICLE_LOST: "no fresh vehicle state",
+        Situation.BLIND: f"{unseen}; {licence}",
+        Situation.BLIND_TOO_LONG: "nothing trusted to fly with",
+        Situation.HANDED_OVER: "handed over: mono flies alone, without a licence",
+        Situation.MONO_ONLY: eyes,
+        Situation.STEREO_ONLY: licence,
+        Situation.MONO_DRAWN: "mono was drawn to fly",
+        Situation.BOTH: both.get(rules.strategy, f"{trusted}, stereo guards"),
     }
     return causes[situation]

@@ -18,6 +18,7 @@ from drone.onboard.avoidance import AvoidanceState
 from drone.onboard.health import HealthState
 from drone.onboard.obstacle_memory import Memory, View
 from drone.onboard.trust import TrustState
+from drone.onboard.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class PilotState:
         model: the model version that flies, 0 if none.
         memory: of obstacles that left the view.
         view: where the camera's sectors lie; a flight starts with its camera's.
+        watch: what has been there since when.
     """
 
     mode: Mode = Mode.STEREO
@@ -60,6 +62,7 @@ class PilotState:
     mono_recent: tuple[tuple[int, float], ...] = ()
     mono_known_ns: int = -1
     model: int = 0
+    watch: Watch = Watch()
     health: HealthState = HealthState()
     trust: TrustState = TrustState()
     avoidance: AvoidanceState = AvoidanceState()

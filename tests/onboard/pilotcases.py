@@ -36,6 +36,8 @@ CONFIG = PilotConfig.model_validate(
             "stale_s": 0.35,
             "stereo_lost_s": 0.5,
             "stereo_back_s": 2.0,
+            "blind_s": 0.4,
+            "back_s": 0.5,
             "hold_s": 3.0,
         },
         "avoidance": {"cruise_mps": 0.5},
@@ -61,7 +63,7 @@ def label(seq, stamp_ns, obstacle_m, valid=True):
     )
 
 
-def estimate(seq, stamp_ns, obstacle_m, valid=True, eye=Eye.LEFT):
+def estimate(seq, stamp_ns, obstacle_m, valid=True, eye=Eye.LEFT, unfamiliarity=math.nan):
     sectors = (obstacle_m,) * 4
     return MonoEstimate(
         seq,
@@ -75,6 +77,7 @@ def estimate(seq, stamp_ns, obstacle_m, valid=True, eye=Eye.LEFT):
         obstacle_m,
         sectors,
         cautious_m=obstacle_m,
+        unfamiliarity=unfamiliarity,
     )
 
 
@@ -103,7 +106,17 @@ class Flight:
         self.decisions.append(decision)
         return decision
 
-    def percept(self, *, silent=False, left="", right="", frozen=(), stereo_m=3.0, mono_m=None):
+    def percept(
+        self,
+        *,
+        silent=False,
+        left="",
+        right="",
+        frozen=(),
+        stereo_m=3.0,
+        mono_m=None,
+        unfamiliarity=math.nan,
+    ):
         """What perception would say.
 
         Args:
@@ -113,6 +126,7 @@ class Flight:
             frozen: eyes that repeat their image; perception cannot see that.
             stereo_m: obstacle distance of the label.
             mono_m: of the estimate, None for no model yet.
+            unfamiliarity: of the image.
         """
         if silent:
             return Percept()
@@ -130,6 +144,7 @@ class Flight:
             math.nan if no_eye else mono_m,
             not no_eye,
             Eye.RIGHT if left and not right else Eye.LEFT,
+            unfamiliarity,
         )
         return Percept(check, seen, mono)
 

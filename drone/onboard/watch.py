@@ -1,0 +1,68 @@
+"""What must have been there for a while to be believed: hysteresis in time for the switch.
+
+    is the fact so at this tick? ─► step ─► Watch ─► has it been so for long enough?
+
+What is missing counts as missing at once; what comes back counts only when it has been there for
+`back_s` without a gap. So no fact, and no mode, goes back and forth faster than that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from drone.clock import ns_from_s
+from drone.config import SwitchingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is so at one tick.
+
+    Attributes:
+        vehicle: there is a fresh, finite vehicle state.
+        mono: mono may fly, and has just answered.
+        seen: at this very tick, a cue that may fly saw something.
+    """
+
+    vehicle: bool
+    mono: bool
+    seen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Since when.
+
+    Attributes:
+        start_ns: the first tick, -1 before it.
+        seen_ns: when a cue that may fly saw something last; the start counts.
+        no_vehicle_ns: when there was no vehicle state last, -1 if never.
+        no_mono_ns: when mono could not have flown last, -1 if never.
+        blind_ns: when nothing had been seen for too long last, -1 if never.
+    """
+
+    start_ns: int = -1
+    seen_ns: int = -1
+    no_vehicle_ns: int = -1
+    no_mono_ns: int = -1
+    blind_ns: int = -1
+
+
+def step(watch: Watch, now_ns: int, facts: Facts, config: SwitchingConfig) -> Watch:
+    """Return the watch after one tick."""
+    if watch.start_ns < 0:
+        watch = replace(watch, start_ns=now_ns, seen_ns=now_ns)
+    seen_ns = now_ns if facts.seen else watch.seen_ns
+    blind = now_ns - seen_ns > ns_from_s(config.blind_s)
+    return Watch(
+        start_ns=watch.start_ns,
+        seen_ns=seen_ns,
+        no_vehicle_ns=watch.no_vehicle_ns if facts.vehicle else now_ns,
+        no_mono_ns=watch.no_mono_ns if facts.mono else now_ns,
+        blind_ns=now_ns if blind else watch.blind_ns,
+    )
+
+
+def believed(missing_ns: int, now_ns: int, config: SwitchingConfig) -> bool:
+    """Return whether what was missing last at `missing_ns` has been there for long enough."""
+    return missing_ns < 0 or now_ns - missing_ns >= ns_from_s(config.back_s)
