@@ -17,6 +17,7 @@ COMMANDS = {
     "fly": "fly in the simulated room: stereo teaches, mono takes over",
     "room": "make, look at and save rooms; the contact sheet",
     "replay": "replay a flight log exactly, or learn from a recorded data set",
+    "runs": "list the flights that there are",
     "report": "make the report of a flight anew",
     "export": "write the model of a flight as one file, float or int8",
     "calibrate": "calibrate a stereo camera from pictures of a board",
