@@ -40,6 +40,7 @@ class Cue(StrEnum):
     STEREO = "stereo"
     MONO = "mono"
     NONE = "none"
+    BOTH = "both"
 
 
 class Eye(StrEnum):
@@ -178,6 +179,9 @@ class DistanceLabel:
             range, 5 more than one distance in the cell, 6 refused, 7 known from a moment ago.
         right_inverse_depth: as `inverse_depth`, for the right eye's image.
         right_confidence: as `confidence`, for the right eye's image.
+        answered_m: obstacle distance if what has no answer is taken for free, m; NaN unless
+            `pilot.switching.unknown` says so.
+        answered_sectors_m: `sectors_m` likewise, empty unless that says so.
     """
 
     seq: int
@@ -194,6 +198,8 @@ class DistanceLabel:
     reasons: FloatGrid | None = None
     right_inverse_depth: FloatGrid | None = None
     right_confidence: FloatGrid | None = None
+    answered_m: float = math.nan
+    answered_sectors_m: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,6 +218,9 @@ class MonoEstimate:
             trust is measured on, and what flies.
         unfamiliarity: how little the image resembles what was learned; 1 is the 99th percentile of
             the held-out frames, NaN where the model does not say.
+        both_m: obstacle distance by both cues, m: by stereo's cells and, where stereo has no sure
+            answer, by this estimate's; never farther than stereo's. NaN without a matched pair.
+        both_sectors_m: as `sectors_m`, by both cues; empty without a matched pair.
     """
 
     seq: int
@@ -226,6 +235,8 @@ class MonoEstimate:
     sectors_m: tuple[float, ...]
     cautious_m: float = math.nan
     unfamiliarity: float = math.nan
+    both_m: float = math.nan
+    both_sectors_m: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

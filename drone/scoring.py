@@ -224,6 +224,9 @@ class FlightScore:
             "collisions_per_100m": {
                 m: _rounded(100 * _ratio(self.collisions[m], self.distance_m[m])) for m in modes
             },
+            "overrides_per_100m": _rounded(
+                100 * _ratio(self.overrides, self.distance_m[Mode.TRAINING_WHEELS.value])
+            ),
             "longest_turn_s": round(self.longest_turn_s, 3),
             "mono_against_stereo": self.against_stereo.to_dict(),
             "mono_against_truth": self.against_truth.to_dict(),

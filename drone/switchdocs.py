@@ -55,6 +55,34 @@ _HYSTERESIS = """
 """
 
 _ENDING = """\
+## Training wheels
+
+Mono decides by its distance and the threshold of its licence. Stereo **overrides** it where mono
+would fly on and a collision is imminent: where less than `override_m` would be left once the
+drone stands, that is, below `override_m` + v `react_s` + v²/(2 `brake_mps2`) at the speed v along
+its nose. Overrides are counted (`overrides`, `overrides_per_100m`).
+
+Beside stereo guards what **both cues** see: stereo's cells, and where it has no answer, or one of
+little confidence, mono's cautious cells, brought to stereo's scale by the licence's threshold; of
+two answers the nearer one. The distance by both is never farther than stereo's own
+(`MonoEstimate.both_m` in the log). So a plain thing beside a textured wall stops the drone. What
+teaches and what trust is measured on stays stereo's alone.
+
+## Mono alone
+
+The speed is `mono_speed` of the cruising speed at least, and grows to all of it with the share of
+allowed needless stops that mono does not make (fpr below `pilot.trust.max_fpr`), times its
+certainty: its cautious distance over the plain one.
+
+## What stereo does not answer
+
+Unknown stops the drone. `unknown = "free"` flies as common planners do, by what is answered alone:
+a baseline for comparison that flies into plain walls. Even then a pair that is unwell shows
+nothing.
+
+    drone fly --difficulty plain --set pilot.switching.strategy=stereo_only \\
+      --set pilot.switching.unknown=free
+
 ## Comparing strategies
 
 With trust as the gate, a learner that never earns it flies alike under every strategy. So for the

@@ -185,11 +185,12 @@ def test_an_override_of_many_ticks_is_one():
     score = fly(
         FlightScore(1.0),
         [
-            (decision(float(i), Mode.TRAINING_WHEELS, override=o), 0.0)
+            (decision(float(i), Mode.TRAINING_WHEELS, override=o), 0.4 * i)
             for i, o in enumerate(overriding)
         ],
     )
     assert score.overrides == 2
+    assert score.to_dict()["measures"]["overrides_per_100m"] == pytest.approx(100 * 2 / 2.0)
 
 
 def test_collisions_count_in_the_mode_that_flew():

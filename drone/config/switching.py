@@ -30,8 +30,19 @@ class SwitchingConfig(Section):
     """Of dagger's draws."""
     stop_m: Positive = 1.0
     """Stereo's obstacle distance below which a frame is positive: the drone must stop."""
-    override_m: Positive = 0.85
-    """With training wheels stereo stops the drone below this distance."""
+    override_m: Positive = 0.7
+    """With training wheels stereo stops the drone where this would be left once it stands: below
+    this, plus the way in `react_s` and the way of braking by `brake_mps2` at the present speed."""
+    react_s: NotNegative = 0.2
+    """From a frame to the beginning of braking, as an override counts it."""
+    brake_mps2: Positive = 1.5
+    """Deceleration, as an override counts it."""
+    unknown: Literal["stop", "free"] = "stop"
+    """What way is that stereo has no answer for. "free" is what common planners do, for comparison,
+    and unsafe: on a plain wall stereo has no answer."""
+    mono_speed: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """Share of the cruising speed at which mono flies alone with the least trust that flies; the
+    fewer its needless stops, and the surer it is of what is ahead, the faster."""
     stale_s: Positive = 0.35
     """An older label, estimate or vehicle state is no input."""
     stereo_lost_s: Positive = 0.5

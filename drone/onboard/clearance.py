@@ -10,10 +10,14 @@ from dataclasses import dataclass
 
 from drone.clock import ns_from_s
 from drone.config import PilotConfig
+from drone.geometry import euler_from_quaternion
 from drone.messages import Cue, Mode
 from drone.onboard import trust
 from drone.onboard.avoidance import Manoeuvre
 from drone.onboard.pilotstate import PilotState, Sight
+
+LEAST_SCALE = 0.5
+"""Mono's ranges are never taken for less than this share of what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,69 @@ def clearance(state: PilotState, now_ns: int, config: PilotConfig) -> Clearance:
     if state.mode is Mode.STEREO or math.isnan(mono_ratio):
         ratio = stereo.obstacle_m / config.switching.stop_m
         return Clearance(Cue.STEREO, stereo.obstacle_m, ratio, stereo.sectors_m)
-    guard_ratio = stereo.obstacle_m / config.switching.override_m
-    demand = state.avoidance.demand
-    if guard_ratio < mono_ratio and (guard_ratio < demand or _manoeuvring(state)):
-        override = guard_ratio < demand <= mono_ratio
-        return Clearance(Cue.STEREO, stereo.obstacle_m, guard_ratio, stereo.sectors_m, override)
+    return _guarded(state, mono, now_ns, config)
+
+
+def _guarded(state: PilotState, mono: Clearance, now_ns: int, config: PilotConfig) -> Clearance:
+    """Return mono's clearance, or the guard's where that is nearer and a collision is imminent.
+
+    The guard is stereo, and mono's own cells where stereo has no sure answer. Only where stereo by
+    itself stops the drone does it override mono.
+    """
+    stereo, both = fresh(state.stereo, now_ns, config), fresh(state.both, now_ns, config)
+    demand, imminent = state.avoidance.demand, imminent_m(state, config)
+    by_both = not both.obstacle_m >= stereo.obstacle_m and math.isfinite(both.obstacle_m)
+    guard, cue = (both, Cue.BOTH) if by_both else (stereo, Cue.STEREO)
+    ratio = guard.obstacle_m / imminent
+    if ratio < mono.ratio and (ratio < demand or _manoeuvring(state)):
+        override = stereo.obstacle_m / imminent < demand <= mono.ratio
+        cue = Cue.STEREO if override else cue
+        return Clearance(cue, guard.obstacle_m, ratio, guard.sectors_m, override)
     return mono
+
+
+def imminent_m(state: PilotState, config: PilotConfig) -> float:
+    """Return the distance below which a collision is imminent at the present speed, m.
+
+    What is left once the drone stands, the way until it begins to brake, and the way of braking.
+    """
+    rules, speed_mps = config.switching, max(0.0, forward_mps(state))
+    return (
+        rules.override_m
+        + speed_mps * rules.react_s
+        + speed_mps * speed_mps / (2 * rules.brake_mps2)
+    )
+
+
+def forward_mps(state: PilotState) -> float:
+    """Return the speed along the nose, level, m/s; 0 where it is unknown."""
+    vehicle = state.vehicle
+    if vehicle is None:
+        return 0.0
+    yaw_rad = euler_from_quaternion(vehicle.attitude)[2]
+    north, east, _ = vehicle.velocity_mps
+    speed_mps = math.cos(yaw_rad) * north + math.sin(yaw_rad) * east
+    return speed_mps if math.isfinite(speed_mps) else 0.0
+
+
+def speed_scale(state: PilotState, config: PilotConfig) -> float:
+    """Return the share of the cruising speed that is flown, 0-1: less where mono flies alone.
+
+    It grows with the margin of trust, the share of allowed needless stops that is not used up, and
+    with certainty: how much nearer the way ahead would be if mono were as wrong as it thinks.
+    """
+    if state.mode is not Mode.MONO:
+        return 1.0
+    margin = 1 - state.trust.report.fpr / config.trust.max_fpr if config.trust.max_fpr > 0 else 0.0
+    share = margin * state.mono.certainty
+    share = min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0
+    return config.switching.mono_speed + (1 - config.switching.mono_speed) * share
+
+
+def mono_scale(state: PilotState, config: PilotConfig) -> float:
+    """Return what turns mono's ranges into stereo's: where mono stops is the stop distance."""
+    scale = config.switching.stop_m / threshold_m(state, config)
+    return min(1.0, max(LEAST_SCALE, scale))
 
 
 def threshold_m(state: PilotState, config: PilotConfig) -> float:

@@ -14,11 +14,8 @@ from drone.geometry import euler_from_quaternion
 from drone.messages import Cue, Mode, VehicleState
 from drone.onboard import obstacle_memory
 from drone.onboard.avoidance import AvoidanceInputs
-from drone.onboard.clearance import Clearance, fresh, threshold_m
+from drone.onboard.clearance import Clearance, fresh, mono_scale, speed_scale
 from drone.onboard.pilotstate import PilotState
-
-LEAST_SCALE = 0.5
-"""Mono's ranges are never taken for less than this share of what it says."""
 
 
 def remembering(state: PilotState, now_ns: int, config: PilotConfig) -> PilotState:
@@ -31,7 +28,7 @@ def remembering(state: PilotState, now_ns: int, config: PilotConfig) -> PilotSta
     sight = stereo if guarded else fresh(state.mono, now_ns, config)
     if sight.stamp_ns >= 0:
         pose = _pose(state.vehicle, s_from_ns(now_ns - sight.stamp_ns))
-        scale = 1.0 if guarded else _mono_scale(state, config)
+        scale = 1.0 if guarded else mono_scale(state, config)
         sectors_m = tuple(scale * s for s in sight.sectors_m)
         memory = obstacle_memory.remember(
             memory, pose, sectors_m, sight.stamp_ns, state.view, rules
@@ -49,12 +46,6 @@ def _pose(vehicle: VehicleState, ago_s: float) -> obstacle_memory.Pose:
     return obstacle_memory.Pose(north_m, east_m, yaw_rad)
 
 
-def _mono_scale(state: PilotState, config: PilotConfig) -> float:
-    """Return what turns mono's ranges into stereo's: where mono stops is the stop distance."""
-    scale = config.switching.stop_m / threshold_m(state, config)
-    return min(1.0, max(LEAST_SCALE, scale))
-
-
 def avoidance_inputs(
     state: PilotState, way: Clearance, now_ns: int, config: PilotConfig
 ) -> AvoidanceInputs:
@@ -63,7 +54,7 @@ def avoidance_inputs(
     assert vehicle is not None, "no mode flies without a vehicle state"
     pose, hull_m = _pose(vehicle, 0.0), config.corridor.hull_width_m / 2
     around = obstacle_memory.around(state.memory, pose, now_ns, state.view, config.avoidance.memory)
-    scale = _mono_scale(state, config) if way.cue is Cue.MONO else 1.0
+    scale = mono_scale(state, config) if way.cue is Cue.MONO else 1.0
     return AvoidanceInputs(
         now_ns=now_ns,
         clearance=way.ratio,
@@ -76,4 +67,5 @@ def avoidance_inputs(
         position_m=(pose.north_m, pose.east_m),
         trail=state.memory.trail,
         view=state.view,
+        speed_scale=speed_scale(state, config),
     )

@@ -2,6 +2,7 @@
 
     frame ─► check ─► match ─► label          (both eyes are there)
          └─► mono network ─► estimate         (a model has been published)
+                  label ──────┴─► distance by both cues
 
 It holds engines (matcher, ONNX session) and nothing that decides: given the same frame, attitude
 and model version, it says the same. Only check and label remember the frames before: given the same
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from drone.clock import ns_from_s
 from drone.config import PilotConfig
@@ -21,6 +24,7 @@ from drone.geometry import DistanceMeter, StereoCalibration
 from drone.messages import (
     DistanceLabel,
     Eye,
+    FloatGrid,
     FrameCheck,
     ModelVersion,
     MonoEstimate,
@@ -28,6 +32,7 @@ from drone.messages import (
     Vector3,
     VehicleState,
 )
+from drone.onboard.bothcues import nearer
 from drone.onboard.checker import PairChecker
 from drone.onboard.fusion import TemporalFusion
 from drone.onboard.health import HealthState
@@ -99,6 +104,10 @@ class Perception:
         self._fusion = TemporalFusion(config.labels, self.meter, calibration)
         self._network: MonoNetwork | None = None
         self._caution = config.mono.caution
+        self._answered: DistanceMeter | None = None
+        if config.switching.unknown == "free":
+            heedless = replace(config.corridor_spec, min_valid_share=0.0)
+            self._answered = DistanceMeter(calibration.left, config.grid_spec, heedless)
         self._stale_ns = ns_from_s(config.switching.stale_s)
         self._perf_s = perf_s
 
@@ -121,6 +130,7 @@ class Perception:
         vehicle: VehicleState | None,
         health: HealthState = HEALTHY,
         now_ns: int | None = None,
+        mono_scale: float = 1.0,
     ) -> Percept:
         """Return what stereo and mono say about a frame.
 
@@ -129,6 +139,7 @@ class Perception:
             vehicle: the latest state, for the attitude; None flies level.
             health: of the eyes before this frame; mono looks through one that sees.
             now_ns: of this tick; a frame much older than it has no valid label. None: just taken.
+            mono_scale: what turns mono's distances into stereo's, where both count together.
         """
         if frame is None or not frame.valid:
             return Percept()
@@ -142,10 +153,13 @@ class Perception:
             label = self._labeller.unknown(frame, STALE)
         else:
             label = self.label(frame, check, down)
-        label = self._fusion.support(label, vehicle, down)
+        label = self._heedless(self._fusion.support(label, vehicle, down), down)
         self._note("stereo", started)
         started = self._now_s()
-        estimate = self._estimate(frame, check, health, down)
+        estimate, near = self._estimate(frame, check, health, down)
+        if estimate is not None and estimate.valid and label.reasons is not None:
+            by_both = nearer(label, near / np.float32(mono_scale), self.meter, down)
+            estimate = replace(estimate, both_m=by_both[0], both_sectors_m=by_both[1])
         self._note("mono", started)
         return Percept(check, label, estimate)
 
@@ -157,11 +171,19 @@ class Perception:
             return self._labeller.unknown(frame, wrong)
         return self._labeller.label(frame, self._matcher.match(frame.left, frame.right), down)
 
+    def _heedless(self, label: DistanceLabel, down: Vector3) -> DistanceLabel:
+        """Return the label with the distances that take silence for free way, where configured."""
+        if self._answered is None or label.reasons is None:
+            return label
+        answered_m, sectors_m = self._answered.distances(label.inverse_depth, down)
+        return replace(label, answered_m=answered_m, answered_sectors_m=sectors_m)
+
     def _estimate(
         self, frame: StereoFrame, check: FrameCheck, health: HealthState, down: Vector3
-    ) -> MonoEstimate | None:
+    ) -> tuple[MonoEstimate | None, FloatGrid]:
+        """Return mono's estimate, and its cautious inverse depth."""
         if self._network is None:
-            return None
+            return None, self.meter.grid.unknown()
         left_sees = not check.left and health.left.sees
         right_sees = not check.right and health.right.sees
         eye = Eye.RIGHT if right_sees and not left_sees else Eye.LEFT
@@ -182,11 +204,11 @@ class Perception:
         answer: MonoAnswer | None,
         down: Vector3,
         reason: str,
-    ) -> MonoEstimate:
+    ) -> tuple[MonoEstimate, FloatGrid]:
         assert self._network is not None
         inverse_depth = answer.inverse_depth if answer else self.meter.grid.unknown()
         near = answer.near_bound(self._caution) if answer else inverse_depth
-        return MonoEstimate(
+        estimate = MonoEstimate(
             seq=frame.seq,
             stamp_ns=frame.stamp_ns,
             valid=answer is not None,
@@ -200,6 +222,7 @@ class Perception:
             cautious_m=answer.obstacle_m(self.meter, down, self._caution) if answer else math.nan,
             unfamiliarity=answer.unfamiliarity if answer else math.nan,
         )
+        return estimate, near
 
     def _now_s(self) -> float:
         return self._perf_s() if self._perf_s else 0.0

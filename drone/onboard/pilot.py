@@ -27,7 +27,7 @@ from drone.messages import (
 )
 from drone.onboard import avoidance, health, limiter, switching, trust, watch
 from drone.onboard.avoidance import Motion
-from drone.onboard.clearance import clearance, fresh, is_fresh, mono_average_m
+from drone.onboard.clearance import clearance, fresh, is_fresh, mono_average_m, mono_scale
 from drone.onboard.guidance import avoidance_inputs, remembering
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilotstate import PilotState, Sight
@@ -62,7 +62,9 @@ class Pilot:
             with contextlib.suppress(UserError):
                 self.perception.load(tick.model)
         vehicle = tick.vehicle or state.vehicle
-        return self.perception.perceive(tick.frame, vehicle, state.health, tick.stamp_ns)
+        return self.perception.perceive(
+            tick.frame, vehicle, state.health, tick.stamp_ns, mono_scale(state, self.config)
+        )
 
 
 def decide(
@@ -124,7 +126,7 @@ def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfi
         average_s = config.mono.average_s
         trusted = trust.rescore(trusted, tick.model, stop_m, average_s, config.trust)
     if percept.label is not None:
-        state = replace(state, stereo=_sight(percept.label, checked.stereo_sees))
+        state = replace(state, stereo=_stereo_sight(percept.label, checked.stereo_sees, config))
     if percept.estimate is not None:
         state = _with_estimate(state, percept.estimate, config)
         seen = percept.estimate
@@ -142,25 +144,40 @@ def _flies(model: ModelVersion, estimate: MonoEstimate | None) -> bool:
     return model.valid and (estimate is None or estimate.version == model.seq)
 
 
-def _sight(seen: DistanceLabel | MonoEstimate, healthy: bool) -> Sight:
-    """Return what was seen; nothing is known of an image that is frozen or otherwise spoilt."""
-    distance_m = seen.cautious_m if isinstance(seen, MonoEstimate) else seen.obstacle_m
-    if not (seen.valid and healthy and math.isfinite(distance_m)):
-        return Sight(seen.stamp_ns)
-    return Sight(seen.stamp_ns, distance_m, seen.sectors_m)
+def _stereo_sight(label: DistanceLabel, sees: bool, config: PilotConfig) -> Sight:
+    """Return what stereo saw; nothing is known of images that are frozen or otherwise spoilt."""
+    if config.switching.unknown == "free":
+        return _sight(label.stamp_ns, sees, label.answered_m, label.answered_sectors_m)
+    return _sight(label.stamp_ns, sees and label.valid, label.obstacle_m, label.sectors_m)
+
+
+def _sight(stamp_ns: int, sees: bool, obstacle_m: float, sectors_m: tuple[float, ...]) -> Sight:
+    if not (sees and math.isfinite(obstacle_m)):
+        return Sight(stamp_ns)
+    return Sight(stamp_ns, obstacle_m, sectors_m)
 
 
 def _with_estimate(state: PilotState, estimate: MonoEstimate, config: PilotConfig) -> PilotState:
     oldest_ns = estimate.stamp_ns - ns_from_s(config.mono.average_s)
     recent = tuple(entry for entry in state.mono_recent if entry[0] >= oldest_ns)
-    sight = _sight(estimate, state.health.sees(estimate.eye))
+    stamp_ns, sees = estimate.stamp_ns, estimate.valid and state.health.sees(estimate.eye)
+    sight = _sight(stamp_ns, sees, estimate.cautious_m, estimate.sectors_m)
     known = math.isfinite(sight.obstacle_m)
+    sees_both = sees and state.health.stereo_sees
     return replace(
         state,
-        mono=sight,
+        mono=replace(sight, certainty=_certainty(estimate)) if known else sight,
+        both=_sight(stamp_ns, sees_both, estimate.both_m, estimate.both_sectors_m),
         mono_recent=(*recent, (estimate.stamp_ns, sight.obstacle_m)),
         mono_known_ns=sight.stamp_ns if known else state.mono_known_ns,
     )
+
+
+def _certainty(estimate: MonoEstimate) -> float:
+    """Return the cautious distance over the plain one: near 1 where the network is sure."""
+    if not 0 < estimate.obstacle_m < math.inf:
+        return math.nan
+    return estimate.cautious_m / estimate.obstacle_m
 
 
 def _pair(state: PilotState, label: DistanceLabel | None) -> Pair | None:

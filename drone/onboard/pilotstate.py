@@ -29,11 +29,13 @@ class Sight:
         stamp_ns: of the frame, -1 before the first.
         obstacle_m: m, NaN where unknown.
         sectors_m: m, left to right.
+        certainty: of mono, its cautious distance over the plain one, 0-1, NaN where unknown.
     """
 
     stamp_ns: int = -1
     obstacle_m: float = math.nan
     sectors_m: tuple[float, ...] = ()
+    certainty: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class PilotState:
         vehicle: the latest vehicle state.
         stereo: the latest label's distances.
         mono: the latest estimate's distances, of that frame alone.
+        both: by both cues together.
         mono_recent: (stamp_ns, obstacle_m) of the frames that are averaged, oldest first.
         mono_known_ns: stamp of the latest frame for which mono had a distance, -1 before the first.
         model: the model version that flies, 0 if none.
@@ -59,6 +62,7 @@ class PilotState:
     vehicle: VehicleState | None = None
     stereo: Sight = Sight()
     mono: Sight = Sight()
+    both: Sight = Sight()
     mono_recent: tuple[tuple[int, float], ...] = ()
     mono_known_ns: int = -1
     model: int = 0

@@ -1,6 +1,7 @@
 """A flight without images: ticks and percepts made by hand, on a fake clock, through `decide`."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,6 +34,9 @@ CONFIG = PilotConfig.model_validate(
         "switching": {
             "stop_m": 1.0,
             "override_m": 0.8,
+            "react_s": 0.2,
+            "brake_mps2": 1.5,
+            "mono_speed": 0.6,
             "stale_s": 0.35,
             "stereo_lost_s": 0.5,
             "stereo_back_s": 2.0,
@@ -57,15 +61,16 @@ def vehicle(now_ns, seq=0, valid=True, yaw_rad=0.0, **changes):
     return VehicleState(seq, now_ns, valid, **facts)
 
 
-def label(seq, stamp_ns, obstacle_m, valid=True):
-    return DistanceLabel(
+def label(seq, stamp_ns, obstacle_m, valid=True, answered_m=math.nan):
+    seen = DistanceLabel(
         seq, stamp_ns, valid, "", GRID, GRID, obstacle_m, (obstacle_m,) * 4, 3.0, 1.0
     )
+    return replace(seen, answered_m=answered_m, answered_sectors_m=(answered_m,) * 4)
 
 
-def estimate(seq, stamp_ns, obstacle_m, valid=True, eye=Eye.LEFT, unfamiliarity=math.nan):
+def estimate(seq, stamp_ns, obstacle_m, valid=True, eye=Eye.LEFT, **changes):
     sectors = (obstacle_m,) * 4
-    return MonoEstimate(
+    seen = MonoEstimate(
         seq,
         stamp_ns,
         valid,
@@ -77,8 +82,8 @@ def estimate(seq, stamp_ns, obstacle_m, valid=True, eye=Eye.LEFT, unfamiliarity=
         obstacle_m,
         sectors,
         cautious_m=obstacle_m,
-        unfamiliarity=unfamiliarity,
     )
+    return replace(seen, **changes)
 
 
 class Flight:
@@ -116,6 +121,9 @@ class Flight:
         stereo_m=3.0,
         mono_m=None,
         unfamiliarity=math.nan,
+        both_m=math.nan,
+        answered_m=math.nan,
+        plain_m=None,
     ):
         """What perception would say.
 
@@ -127,6 +135,9 @@ class Flight:
             stereo_m: obstacle distance of the label.
             mono_m: of the estimate, None for no model yet.
             unfamiliarity: of the image.
+            both_m: by both cues.
+            answered_m: of the label, where silence counts as free way.
+            plain_m: of the estimate before caution, None for the same.
         """
         if silent:
             return Percept()
@@ -134,7 +145,7 @@ class Flight:
         crcs = [77 if eye in frozen else 1000 + seq for eye in ("left", "right")]
         check = FrameCheck(seq, now_ns, True, left, right, *crcs)
         blind = bool(left or right)
-        seen = label(seq, now_ns, math.nan if blind else stereo_m, not blind)
+        seen = label(seq, now_ns, math.nan if blind else stereo_m, not blind, answered_m)
         if mono_m is None:
             return Percept(check, seen, None)
         no_eye = bool(left and right)
@@ -144,8 +155,12 @@ class Flight:
             math.nan if no_eye else mono_m,
             not no_eye,
             Eye.RIGHT if left and not right else Eye.LEFT,
-            unfamiliarity,
+            unfamiliarity=unfamiliarity,
+            both_m=both_m,
+            both_sectors_m=(both_m,) * 4,
         )
+        if plain_m is not None:
+            mono = replace(mono, obstacle_m=plain_m)
         return Percept(check, seen, mono)
 
     def fly(self, duration_s, **frame):

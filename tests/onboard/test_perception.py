@@ -261,3 +261,51 @@ def test_the_pilot_tells_perception_what_time_it_is():
         seen = frame(GOOD, shifted(GOOD), stamp_ns=100_000_000)
         tick = Tick(0, now_ns, True, True, seen, vehicle(stamp_ns=now_ns))
         assert pilot.perceive(PilotState(), tick).label.reason == reason
+
+
+# Both cues
+
+
+def test_a_plain_pair_is_as_far_as_mono_says_in_stereos_measure():
+    """Stereo is silent on grey; mono takes brightness for nearness."""
+    seen = frame(IMAGES["grey"], IMAGES["grey"])
+    for scale in (1.0, 0.8):
+        percept = PERCEPTION.perceive(seen, vehicle(), mono_scale=scale)
+        assert not percept.label.valid
+        assert math.isnan(percept.label.obstacle_m)
+        estimate = percept.estimate
+        assert estimate.both_m == pytest.approx(scale * estimate.cautious_m, rel=1e-5)
+        assert len(estimate.both_sectors_m) == len(estimate.sectors_m)
+
+
+@pytest.mark.parametrize(("left", "right"), [("black", "good"), ("good", "missing")])
+def test_without_a_pair_nothing_is_said_by_both(left, right):
+    estimate = PERCEPTION.perceive(frame(IMAGES[left], IMAGES[right]), vehicle()).estimate
+    assert estimate.valid
+    assert math.isnan(estimate.both_m)
+    assert estimate.both_sectors_m == ()
+
+
+def test_labels_are_stereos_alone():
+    """The invariant: mono cannot confirm itself."""
+    seen = frame(shifted(GOOD), GOOD)
+    with_mono, without = (
+        perception(with_model).perceive(seen, vehicle()).label for with_model in (True, False)
+    )
+    for field in dataclasses.fields(with_mono):
+        one, other = getattr(with_mono, field.name), getattr(without, field.name)
+        assert np.array_equal(one, other, equal_nan=not isinstance(one, str)), field.name
+
+
+@pytest.mark.parametrize(("policy", "answered_m"), [("stop", math.nan), ("free", 8.0)])
+def test_what_has_no_answer_is_free_only_where_that_is_configured(policy, answered_m):
+    config = PilotConfig.model_validate(
+        {**CONFIG.model_dump(), "switching": {"strategy": "stereo_only", "unknown": policy}}
+    )
+    label = (
+        Perception(config, CALIBRATION).perceive(frame(IMAGES["grey"], IMAGES["grey"]), None).label
+    )
+    assert label.answered_m == pytest.approx(answered_m, nan_ok=True)
+    assert math.isnan(label.obstacle_m), "what teaches and is measured stays unknown"
+    dead = Perception(config, CALIBRATION).perceive(frame(IMAGES["black"], GOOD), None).label
+    assert math.isnan(dead.answered_m)

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from dataclasses import replace
 
 import pytest
 from bits import bits
@@ -18,10 +19,13 @@ from drone.messages import (
     Mode,
     ModelVersion,
     Tick,
+    TrustReport,
 )
+from drone.onboard.clearance import imminent_m, speed_scale
 from drone.onboard.limiter import stop_command
 from drone.onboard.perception import Percept
 from drone.onboard.pilot import PilotState, decide
+from drone.onboard.pilotstate import Sight
 
 FLYING = (Mode.STEREO, Mode.TRAINING_WHEELS, Mode.MONO)
 SWITCHING = CONFIG.switching
@@ -283,7 +287,8 @@ def test_cold_turkey_hands_over_at_its_time_licence_or_not():
     assert handed.stamp_ns - decisions[0].stamp_ns == ns_from_s(6.0)
     assert not handed.trust.held
     assert "without a licence" in handed.reason
-    assert (handed.cue, handed.command.forward_mps) == (Cue.MONO, 0.5)
+    assert handed.cue is Cue.MONO
+    assert handed.command.forward_mps == pytest.approx(SWITCHING.mono_speed * 0.5)
 
 
 def test_after_the_handover_stereo_neither_guards_nor_comes_back():
@@ -345,7 +350,7 @@ def test_one_eye_and_a_model_fly_by_mono_alone():
     flight = flight_by("mono_only")
     decisions = flight.fly(5.0, right="missing", mono_m=3.0)
     assert modes(decisions) == ["mono"]
-    assert decisions[-1].command.forward_mps == 0.5
+    assert decisions[-1].command.forward_mps == pytest.approx(SWITCHING.mono_speed * 0.5)
     assert modes(flight.fly(5.0, left="black", right="missing", mono_m=3.0)) == [
         "mono",
         "hold",
@@ -398,6 +403,108 @@ def test_stereo_overrides_only_where_mono_would_fly_on(stereo_m, mono_m, blocked
     assert decision.mode is Mode.TRAINING_WHEELS
     assert (decision.blocked, decision.override) == (blocked, override)
     assert (decision.command.forward_mps == 0) == blocked
+
+
+@pytest.mark.parametrize(
+    ("stereo_m", "both_m", "cue", "blocked", "override"),
+    [
+        (3.0, 3.0, Cue.MONO, False, False),
+        (3.0, 0.5, Cue.BOTH, True, False),  # a plain thing beside what stereo sees
+        (math.nan, 0.5, Cue.BOTH, True, False),  # a plain wall
+        (0.5, 0.4, Cue.STEREO, True, True),  # stereo would have stopped it by itself
+        (0.5, math.nan, Cue.STEREO, True, True),
+        (0.5, 3.0, Cue.STEREO, True, True),  # never the farther
+    ],
+)
+def test_where_stereo_is_silent_the_nearer_of_the_two_decides(
+    stereo_m, both_m, cue, blocked, override
+):
+    flight = Flight().earn_trust()
+    decision = flight.fly(2 * TICK_S, stereo_m=stereo_m, mono_m=3.0, both_m=both_m)[-1]
+    assert (decision.cue, decision.blocked, decision.override) == (cue, blocked, override)
+
+
+def test_both_cues_count_only_while_mono_is_trusted():
+    flight = Flight()
+    decision = flight.fly(2 * TICK_S, stereo_m=3.0, mono_m=3.0, both_m=0.5)[-1]
+    assert (decision.mode, decision.cue, decision.blocked) == (Mode.STEREO, Cue.STEREO, False)
+
+
+def test_a_collision_is_imminent_sooner_the_faster_the_drone_is():
+    standing, flying = (
+        replace(PilotState(), vehicle=vehicle(0, velocity_mps=(v, 0.0, 0.0))) for v in (0.0, 0.9)
+    )
+    assert imminent_m(standing, CONFIG) == SWITCHING.override_m
+    braking_m = 0.9 * SWITCHING.react_s + 0.9**2 / (2 * SWITCHING.brake_mps2)
+    assert imminent_m(flying, CONFIG) == pytest.approx(SWITCHING.override_m + braking_m)
+    turned = replace(flying, vehicle=vehicle(0, yaw_rad=2.0, velocity_mps=(0.9, 0.0, 0.0)))
+    assert imminent_m(turned, CONFIG) == SWITCHING.override_m, "it flies away from it"
+    unknown = replace(flying, vehicle=vehicle(0, velocity_mps=(math.nan, 0.0, 0.0)))
+    assert imminent_m(unknown, CONFIG) == SWITCHING.override_m
+
+
+def test_stereo_overrides_a_fast_drone_where_it_leaves_a_slow_one_alone():
+    overridden = []
+    for speed_mps in (0.0, 0.9):
+        flight = Flight().earn_trust()
+        for _ in range(2):
+            car = vehicle(flight.now_ns, velocity_mps=(speed_mps, 0.0, 0.0))
+            decision = flight.tick(alive=car, stereo_m=1.0, mono_m=3.0)
+        overridden.append(decision.override)
+    assert overridden == [False, True]
+
+
+@pytest.mark.parametrize(("answered_m", "free"), [(8.0, True), (0.6, False), (math.nan, False)])
+def test_silence_is_free_way_only_where_that_is_configured(answered_m, free):
+    """A baseline of common planners; by default what is unknown stops the drone."""
+    for policy, expected in (("stop", False), ("free", free)):
+        flight = flight_by("stereo_only", unknown=policy)
+        decision = flight.fly(2 * TICK_S, stereo_m=math.nan, answered_m=answered_m)[-1]
+        assert (not decision.blocked) == expected
+        assert (decision.command.forward_mps > 0) == expected
+
+
+def test_silence_of_a_dead_pair_is_never_free_way():
+    flight = flight_by("stereo_only", unknown="free")
+    decision = flight.fly(0.2, left="black", answered_m=8.0)[-1]
+    assert (decision.blocked, decision.command.forward_mps) == (True, 0.0)
+
+
+def mono_state(fpr, certainty, mode=Mode.MONO):
+    report = TrustReport(held=True, fpr=fpr)
+    trusted = replace(PilotState().trust, report=report)
+    return replace(PilotState(), mode=mode, mono=Sight(certainty=certainty), trust=trusted)
+
+
+@pytest.mark.parametrize(
+    ("fpr", "certainty", "expected"),
+    [
+        (0.0, 1.0, 1.0),
+        (0.2, 1.0, 0.8),  # half of the allowed needless stops
+        (0.0, 0.5, 0.8),
+        (0.4, 1.0, 0.6),
+        (0.9, 1.0, 0.6),
+        (math.nan, 1.0, 0.6),
+        (0.0, math.nan, 0.6),
+        (0.0, 7.0, 1.0),
+    ],
+)
+def test_mono_alone_flies_faster_the_more_it_is_trusted(fpr, certainty, expected):
+    assert speed_scale(mono_state(fpr, certainty), CONFIG) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("mode", [m for m in Mode if m is not Mode.MONO])
+def test_guarded_flight_is_not_slowed(mode):
+    assert speed_scale(mono_state(0.4, 0.1, mode), CONFIG) == 1.0
+
+
+def test_the_command_is_slower_where_mono_alone_is_unsure():
+    flight = Flight().earn_trust()
+    flight.until(Mode.MONO, right="black", mono_m=3.0)
+    sure = flight.fly(2 * TICK_S, right="black", mono_m=3.0)[-1]
+    unsure = flight.fly(2 * TICK_S, right="black", mono_m=3.0, plain_m=6.0)[-1]
+    assert unsure.command.forward_mps < sure.command.forward_mps
+    assert unsure.command.forward_mps >= SWITCHING.mono_speed * sure.command.forward_mps
 
 
 def test_an_unknown_distance_of_both_stops():
@@ -640,7 +747,7 @@ def check_decision(tick, decision, state):
     if decision.override:
         assert decision.mode is Mode.TRAINING_WHEELS
         assert decision.blocked
-        assert decision.stereo_obstacle_m < CONFIG.switching.override_m
+        assert decision.stereo_obstacle_m < imminent_m(state, CONFIG)
         assert decision.mono_obstacle_m >= state.avoidance.demand * decision.trust.threshold_m
 
 
