@@ -250,6 +250,8 @@ class ModelVersion:
         holdout_seq: frames held out from training, oldest first.
         holdout_obstacle_m: this model's obstacle distance for each of them, m, NaN where unknown.
         summary: JSON: samples, steps, loss, held-out error.
+        normal_uncertainty: 99th percentile over these frames of the share by which this model's
+            cautious distance is nearer than its plain one; NaN where unknown.
     """
 
     seq: int
@@ -260,6 +262,7 @@ class ModelVersion:
     holdout_seq: tuple[int, ...] = ()
     holdout_obstacle_m: tuple[float, ...] = ()
     summary: str = "{}"
+    normal_uncertainty: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,8 @@ class Student:
         mean_m = math.nan
         if self.model is not None:
             seen = self._eye.look(moment)
-            self._trust = trust.see(self._trust, now_ns, seen.unfamiliarity, pilot.trust)
+            glance = trust.Glance(now_ns, seen.unfamiliarity, seen.uncertainty)
+            self._trust = trust.see(self._trust, glance, pilot.trust)
             mean_m = seen.mean_m
             pair = trust.Pair(moment.frame.seq, now_ns, label_m, seen.raw_m, mean_m)
             if math.isfinite(label_m):
@@ -188,11 +189,13 @@ class Seen(NamedTuple):
         raw_m: the cautious obstacle distance by this frame alone, m.
         mean_m: averaged as it flies, m.
         unfamiliarity: of the image, NaN if unknown.
+        uncertainty: as in `trust.Glance`.
     """
 
     raw_m: float
     mean_m: float
     unfamiliarity: float
+    uncertainty: float
 
 
 class Flown:
@@ -214,13 +217,16 @@ class Flown:
         assert self._network is not None, "load a model first"
         assert moment.frame.left is not None, "a flight without faults has every image"
         answer = self._network.estimate(moment.frame.left)
-        raw_m = answer.obstacle_m(self._perception.meter, moment.down, self._mono.caution)
+        plain_m, raw_m = (
+            answer.obstacle_m(self._perception.meter, moment.down, caution)
+            for caution in (0.0, self._mono.caution)
+        )
         now_ns = moment.frame.stamp_ns
         self._recent.append((now_ns, raw_m))
         while self._recent[0][0] < now_ns - ns_from_s(self._mono.average_s):
             self._recent.popleft()
         mean_m = trust.mean_distance(d for _, d in self._recent)
-        return Seen(raw_m, mean_m, answer.unfamiliarity)
+        return Seen(raw_m, mean_m, answer.unfamiliarity, trust.uncertainty(plain_m, raw_m))
 
 
 def score(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -32,15 +32,19 @@ from drone.messages import (
     StereoFrame,
     Vector3,
 )
+from drone.onboard import trust
 from drone.onboard.mono import MonoAnswer, MonoSpec
 from drone.runfolder import strict_json
 from training import memory
 from training.buffer import HoldOut, LabelledFrame, role
 from training.export import renumbered, sha256
 from training.familiarity import Familiarity
-from training.gate import Gate
+from training.gate import Gate, Score
 from training.store import Memory
 from training.tensorfile import Arrays
+
+MIN_NORMAL_FRAMES = 20
+"""Held-out frames that it takes to say what is a normal uncertainty."""
 
 
 class Syllabus(NamedTuple):
@@ -342,6 +346,7 @@ class Trainer(ABC):
             tuple(scores),
             tuple(score.cautious_m for score in scores.values()),
             strict_json({**summary, "holdout_male": self.counts.holdout_male}),
+            _normal_uncertainty(verdict.scores.values()),
         )
 
     def _keep_weights(self, version: int, weights: Arrays) -> None:
@@ -351,6 +356,13 @@ class Trainer(ABC):
         self.weights_of = {k: v for k, v in self.weights_of.items() if k in known}
         if weights:
             self.weights_of[version] = weights
+
+
+def _normal_uncertainty(scores: Iterable[Score]) -> float:
+    """Return the 99th percentile of the held-out frames; NaN where too few say."""
+    shares = np.array([trust.uncertainty(*score) for score in scores])
+    shares = shares[np.isfinite(shares)]
+    return float(np.quantile(shares, 0.99)) if len(shares) >= MIN_NORMAL_FRAMES else math.nan
 
 
 def _known(inverse_depth: FloatGrid, confidence: FloatGrid) -> NDArray[np.bool_]:

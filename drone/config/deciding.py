@@ -32,19 +32,30 @@ class TrustConfig(Section):
     """Mono stops already at the operating point's distance divided by this."""
     earn_s: NotNegative = 3.0
     """The figures must stand this long before the licence is given."""
-    max_unlabelled_s: Positive = 10.0
-    """With stereo well but without a label for so long, the figures count no more."""
     lose_s: NotNegative = 10.0
-    """They may be missed this long before it is taken; meanwhile stereo guards."""
+    """Figures may speak against it this long before it is taken; meanwhile stereo guards."""
+    unlabelled_s: Positive = 10.0
+    """With stereo well but without a label for so long (plain walls), the figures count no more:
+    nothing is earned by them, and a licence goes on as if stereo were lost."""
+    max_unlabelled_s: Positive = 600.0
+    """That long at most since figures last held. Half of `max_frozen_s`: stereo still guards, and
+    speaks up where it can; but what it cannot answer mono has not learned from either."""
+    max_overrides: Count = 3
+    """Mono loses its licence where stereo overrides it more often than this ..."""
+    overrides_s: Positive = 60.0
+    """... within so long. At a share caught of 95 % and an approach every five seconds, that
+    happens by chance about once in an hour."""
     max_frozen_s: Positive = 1200.0
     """A frozen licence ends after this."""
     max_unfamiliarity: Positive = 1.5
     """Mono's licence is withheld, frozen or not, where the images are less like what was learned
     than this; 1 is the 99th percentile of held-out frames. Models that do not say are not asked."""
+    max_uncertainty: Positive = 1.5
+    """Likewise where mono is less sure of the obstacle distance than this; 1 is likewise."""
     unfamiliar_s: Positive = 1.0
-    """What counts is the median over the images of the latest so many seconds."""
+    """What counts of both is the median over the images of the latest so many seconds."""
     familiar_again_s: NotNegative = 2.0
-    """Images must be familiar again this long before the licence goes on."""
+    """Both must be normal again this long before the licence goes on."""
 
 
 class MemoryConfig(Section):

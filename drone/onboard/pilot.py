@@ -32,7 +32,7 @@ from drone.onboard.guidance import avoidance_inputs, remembering
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilotstate import PilotState, Sight
 from drone.onboard.switching import Situation
-from drone.onboard.trust import Pair
+from drone.onboard.trust import Glance, Pair
 from drone.onboard.watch import Facts
 
 __all__ = ["Pilot", "PilotState", "decide", "handed_over"]
@@ -83,6 +83,8 @@ def decide(
     elif not tick.permitted:
         state = replace(state, mode_ns=now_ns)  # only what follows the pilot counts as holding
     way = clearance(state, now_ns, config)
+    if way.override:
+        state = replace(state, trust=trust.overridden(state.trust, now_ns, config.trust))
     motion = Motion(0.0, 0.0)
     if mode not in (Mode.HOLD, Mode.LAND):
         state = remembering(state, now_ns, config)
@@ -130,7 +132,7 @@ def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfi
     if percept.estimate is not None:
         state = _with_estimate(state, percept.estimate, config)
         seen = percept.estimate
-        trusted = trust.see(trusted, seen.stamp_ns, seen.unfamiliarity, config.trust)
+        trusted = trust.see(trusted, _glance(seen), config.trust)
         pair = _pair(state, percept.label)
         if pair is not None and checked.stereo_sees and not let_go:
             trusted = trust.add_pair(trusted, pair, stop_m, config.trust)
@@ -178,6 +180,11 @@ def _certainty(estimate: MonoEstimate) -> float:
     if not 0 < estimate.obstacle_m < math.inf:
         return math.nan
     return estimate.cautious_m / estimate.obstacle_m
+
+
+def _glance(seen: MonoEstimate) -> Glance:
+    unsure = trust.uncertainty(seen.obstacle_m, seen.cautious_m)
+    return Glance(seen.stamp_ns, seen.unfamiliarity, unsure)
 
 
 def _pair(state: PilotState, label: DistanceLabel | None) -> Pair | None:

@@ -1,16 +1,22 @@
 """Mono's licence: may the network fly?
 
-    label + estimate of one frame, before it is learned from ─► window ─► ROC ─► operating point
-                                                                                     │
-    new model version: held-out frames scored again ─► window          licence ◄─ hysteresis
-                                                                          │
-    unfamiliarity of the images ─► median over a second ─► withheld? ─► held
+    label + estimate of one frame, before it is learned from ─► evidence ─► operating point
+    new model version: held-out frames scored again ──────────────┘              │
+                                                                              figures ─► hysteresis
+    stereo lost, or without an answer for long ─► the licence goes on as it was ─────────► licence
+    stereo overrides mono too often ─► none                                                  │
+    images unlike what was learned, or distances unsure ─► withheld? ────────────────────► held
 
-The window holds pairs of stereo's and mono's obstacle distance. Recent frames count with the score
-they got when they came (test, then train). Held-out frames, which no version learns from, stay
-longer, and each new version scores them again, so that the threshold fits the weights that fly.
-When stereo is lost the licence of that moment is frozen, threshold included. Live or frozen, it is
-withheld while the images are unlike what was learned, and goes on when they are familiar again.
+Recent frames count with the score they got when they came (test, then train). Held-out frames,
+which no version learns from, stay longer, and each new version scores them again, so that the
+threshold fits the weights that fly.
+
+Figures speak for a licence, against it, or say nothing: too little was seen, or no label came for
+long. What speaks against it ends it after `lose_s`. Where nothing is said, since stereo is lost
+(then the licence is frozen) or sees nothing that it could answer for, the licence goes on with the
+threshold of the last figures that held, and ends by its age. Whatever it rests on, it is withheld
+while the images are unlike what was learned or the network is unsure, and goes on when both have
+been normal for a while.
 """
 
 from __future__ import annotations
@@ -26,7 +32,38 @@ from drone.messages import ModelVersion, TrustReport
 from drone.onboard import evidence
 from drone.onboard.evidence import Evidence, Pair, Point, mean_distance
 
-__all__ = ["Pair", "TrustState", "add_pair", "mean_distance", "rescore", "see", "step"]
+__all__ = [
+    "Glance",
+    "Pair",
+    "TrustState",
+    "add_pair",
+    "mean_distance",
+    "overridden",
+    "rescore",
+    "see",
+    "step",
+    "uncertainty",
+]
+
+OVERRIDE_GAP_S = 2.0
+"""Overrides with less than this between them are one: the same obstacle."""
+
+
+class Glance(NamedTuple):
+    """What mono says of one image beside the distance; unknown is NaN.
+
+    Attributes:
+        unfamiliarity: as in `MonoEstimate`.
+        uncertainty: by which share the cautious distance is nearer than the plain one.
+    """
+
+    stamp_ns: int
+    unfamiliarity: float
+    uncertainty: float
+
+
+Lately = tuple[tuple[int, float], ...]
+"""(stamp_ns, value) of the latest images, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +77,14 @@ class TrustState:
         earned: a licence is there; it may be withheld.
         changed_ns: when figures and licence last agreed.
         frozen_ns: when stereo was lost, -1 while it is there.
-        unfamiliarity: (stamp_ns, value) of the latest images, oldest first.
-        strange_ns: when the images were unfamiliar last, -1 if never.
+        standing_m: threshold of the latest figures that held, NaN if none did.
+        standing_ns: when that was, -1 if never.
+        unfamiliarity: of the latest images.
+        uncertainty: of the latest images; 1 is `normal_uncertainty`.
+        normal_uncertainty: of the version that flies, NaN where it does not say.
+        strange_ns: when the images were unfamiliar or mono unsure last, -1 if never.
+        overrides: when each of the latest began, oldest first.
+        override_ns: when stereo last overrode mono, -1 if never.
     """
 
     evidence: Evidence = Evidence()
@@ -50,15 +93,38 @@ class TrustState:
     earned: bool = False
     changed_ns: int = 0
     frozen_ns: int = -1
-    unfamiliarity: tuple[tuple[int, float], ...] = ()
+    standing_m: float = math.nan
+    standing_ns: int = -1
+    unfamiliarity: Lately = ()
+    uncertainty: Lately = ()
+    normal_uncertainty: float = math.nan
     strange_ns: int = -1
+    overrides: tuple[int, ...] = ()
+    override_ns: int = -1
+
+
+class _Figures(NamedTuple):
+    """What the figures say.
+
+    Attributes:
+        lacks: for a licence, in words; empty if nothing.
+        against: they speak against one; otherwise they say too little.
+    """
+
+    lacks: str
+    against: bool
 
 
 class _Licence(NamedTuple):
-    """What is left of the licence after one question, and why."""
+    """What is left of the licence after one question, and why.
+
+    Attributes:
+        stands: on the last figures that held.
+    """
 
     held: bool
     frozen: bool
+    stands: bool
     reason: str
 
 
@@ -73,59 +139,144 @@ def rescore(
     """Return the state with the held-out frames scored by the version that flies from now on."""
     scores = dict(zip(model.holdout_seq, model.holdout_obstacle_m, strict=True))
     seen = evidence.rescored(state.evidence, scores, average_s, stop_m)
+    normal = model.normal_uncertainty
+    lately = state.uncertainty if normal > 0 else ()
+    state = replace(state, normal_uncertainty=normal, uncertainty=lately)
     return _with_evidence(state, seen, config)
 
 
-def see(state: TrustState, stamp_ns: int, unfamiliarity: float, config: TrustConfig) -> TrustState:
-    """Return the state with one more image's unfamiliarity; an unknown one says nothing."""
-    if not math.isfinite(unfamiliarity):
-        return state
-    oldest_ns = stamp_ns - ns_from_s(config.unfamiliar_s)
-    recent = [seen for seen in state.unfamiliarity if seen[0] > oldest_ns]
-    return replace(state, unfamiliarity=(*recent, (stamp_ns, unfamiliarity)))
+def see(state: TrustState, glance: Glance, config: TrustConfig) -> TrustState:
+    """Return the state with one more image; what is unknown of it says nothing."""
+    normal = state.normal_uncertainty
+    ratio = glance.uncertainty / normal if normal > 0 else math.nan
+    return replace(
+        state,
+        unfamiliarity=_lately(state.unfamiliarity, glance.stamp_ns, glance.unfamiliarity, config),
+        uncertainty=_lately(state.uncertainty, glance.stamp_ns, ratio, config),
+    )
+
+
+def uncertainty(obstacle_m: float, cautious_m: float) -> float:
+    """Return by which share the cautious distance is nearer than the plain one, NaN if unknown."""
+    return obstacle_m / cautious_m - 1 if cautious_m > 0 else math.nan
+
+
+def overridden(state: TrustState, now_ns: int, config: TrustConfig) -> TrustState:
+    """Return the state after a tick at which stereo overrode mono."""
+    if state.override_ns >= 0 and now_ns - state.override_ns < ns_from_s(OVERRIDE_GAP_S):
+        return replace(state, override_ns=now_ns)
+    latest = (*state.overrides, now_ns)[-config.max_overrides - 1 :]
+    return replace(state, overrides=latest, override_ns=now_ns)
 
 
 def step(
     state: TrustState, now_ns: int, stereo_ok: bool, allowed: bool, config: TrustConfig
 ) -> TrustState:
-    """Return the state after one tick: hysteresis, freezing, familiarity, and the licence.
+    """Return the state after one tick: hysteresis, what goes on without figures, withholding.
 
     Args:
-        state: with this tick's pair and model version already in.
+        state: with this tick's pair, image and model version already in.
         now_ns: of the tick.
         stereo_ok: both eyes are believed.
         allowed: the strategy lets mono fly at all.
         config: thresholds and times.
     """
     frozen_ns, changed_ns = -1, now_ns
+    figures = _figures(state, now_ns, config)
+    standing = (state.standing_m, state.standing_ns)
+    if not figures.lacks:
+        standing = (state.point.threshold_m, now_ns)
     if not allowed:
-        licence = _Licence(False, False, "mono not allowed")
+        licence = _Licence(False, False, False, "mono not allowed")
+    elif _overrides(state, now_ns, config) > config.max_overrides:
+        licence = _Licence(False, False, False, _too_many(config))
     elif stereo_ok:
-        licence, changed_ns = _live(state, now_ns, config)
+        licence, changed_ns = _live(state, figures, now_ns, config)
     else:
         frozen_ns = state.frozen_ns if state.frozen_ns >= 0 else now_ns
         licence = _frozen(state, now_ns - frozen_ns, config)
     earned = licence.held
-    licence, strange_ns = _if_familiar(state, licence, now_ns, config)
+    licence, strange_ns = _if_normal(state, licence, now_ns, config)
     return TrustState(
         state.evidence,
         state.point,
-        _report(licence, state.point),
+        _report(licence, state.point, standing[0]),
         earned,
         changed_ns,
         frozen_ns,
+        *standing,
         state.unfamiliarity,
+        state.uncertainty,
+        state.normal_uncertainty,
         strange_ns,
+        state.overrides,
+        state.override_ns,
     )
 
 
-def _report(licence: _Licence, point: Point) -> TrustReport:
+def _live(
+    state: TrustState, figures: _Figures, now_ns: int, config: TrustConfig
+) -> tuple[_Licence, int]:
+    """Return the licence while stereo is there, and when figures and licence last agreed."""
+    earned, wanted = state.earned, not figures.lacks
+    if earned and not wanted and not figures.against:
+        return _standing(state, figures.lacks, now_ns, config), now_ns
+    licence = _Licence(earned, False, False, figures.lacks or "figures hold")
+    if wanted == earned:
+        return licence, now_ns
+    lasted_s = s_from_ns(now_ns - state.changed_ns)
+    if lasted_s >= (config.earn_s if wanted else config.lose_s):
+        return licence._replace(held=wanted), now_ns
+    return licence, state.changed_ns
+
+
+def _standing(state: TrustState, lacks: str, now_ns: int, config: TrustConfig) -> _Licence:
+    """Return the licence where stereo is there and says too little."""
+    if now_ns - state.standing_ns > ns_from_s(config.max_unlabelled_s):
+        return _Licence(False, False, False, f"{lacks}; over after {config.max_unlabelled_s:g} s")
+    return _Licence(True, False, True, f"goes on as it was: {lacks}")
+
+
+def _frozen(state: TrustState, lasted_ns: int, config: TrustConfig) -> _Licence:
+    if not state.earned:
+        return _Licence(False, False, False, state.report.reason)
+    if lasted_ns > ns_from_s(config.max_frozen_s):
+        over = f"frozen licence over after {config.max_frozen_s:g} s"
+        return _Licence(False, False, False, over)
+    return _Licence(True, True, True, "frozen: stereo is lost")
+
+
+def _if_normal(
+    state: TrustState, licence: _Licence, now_ns: int, config: TrustConfig
+) -> tuple[_Licence, int]:
+    """Return the licence, withheld where mono is out of its depth, and when it last was.
+
+    Without new images it stays as it was: silence is no sign that all is normal again.
+    """
+    unfamiliar, unsure = _median(state.unfamiliarity), _median(state.uncertainty)
+    strange = unfamiliar > config.max_unfamiliarity or unsure > config.max_uncertainty
+    strange_ns = now_ns if strange else state.strange_ns
+    again = strange_ns < 0 or now_ns - strange_ns >= ns_from_s(config.familiar_again_s)
+    if not licence.held or (again and not strange):
+        return licence, strange_ns
+    if unsure > config.max_uncertainty:
+        reason = f"mono is unsure ({unsure:.1f}, {config.max_uncertainty:g} allowed)"
+    else:
+        limit = config.max_unfamiliarity
+        reason = f"images unlike what was learned ({unfamiliar:.1f}, {limit:g} allowed)"
+    return _Licence(False, False, licence.stands, reason), strange_ns
+
+
+def _report(licence: _Licence, point: Point, standing_m: float) -> TrustReport:
+    threshold_m = point.threshold_m
+    if licence.stands:
+        threshold_m = max(standing_m, point.operating_m) if point.positives else standing_m
     return TrustReport(
         licence.held,
         licence.frozen,
         licence.reason,
         point.operating_m,
-        point.threshold_m,
+        threshold_m,
         point.tpr,
         point.fpr,
         point.positives,
@@ -136,66 +287,54 @@ def _report(licence: _Licence, point: Point) -> TrustReport:
     )
 
 
-def _live(state: TrustState, now_ns: int, config: TrustConfig) -> tuple[_Licence, int]:
-    """Return the licence while stereo is there, and when figures and licence last agreed."""
-    lacks = _lacks(state, now_ns, config)
-    earned, ok = state.earned, not lacks
-    reason = lacks or "figures hold"
-    if ok == earned:
-        return _Licence(earned, False, reason), now_ns
-    lasted_s = s_from_ns(now_ns - state.changed_ns)
-    if lasted_s >= (config.earn_s if ok else config.lose_s):
-        return _Licence(ok, False, reason), now_ns
-    return _Licence(earned, False, reason), state.changed_ns
-
-
-def _frozen(state: TrustState, lasted_ns: int, config: TrustConfig) -> _Licence:
-    if not state.earned:
-        return _Licence(False, False, state.report.reason)
-    if lasted_ns > ns_from_s(config.max_frozen_s):
-        return _Licence(False, False, f"frozen licence over after {config.max_frozen_s:g} s")
-    return _Licence(True, True, "frozen: stereo is lost")
-
-
-def _if_familiar(
-    state: TrustState, licence: _Licence, now_ns: int, config: TrustConfig
-) -> tuple[_Licence, int]:
-    """Return the licence, withheld where the images are not familiar, and when they last were not.
-
-    Without new images it stays as it was: silence is no sign that they are familiar again.
-    """
-    median = statistics.median(v for _, v in state.unfamiliarity) if state.unfamiliarity else 0.0
-    strange = median > config.max_unfamiliarity
-    strange_ns = now_ns if strange else state.strange_ns
-    again = strange_ns < 0 or now_ns - strange_ns >= ns_from_s(config.familiar_again_s)
-    if licence.held and (strange or not again):
-        limit = config.max_unfamiliarity
-        reason = f"images unlike what was learned ({median:.1f}, {limit:g} allowed)"
-        licence = _Licence(False, False, reason)
-    return licence, strange_ns
-
-
 def _with_evidence(state: TrustState, seen: Evidence, config: TrustConfig) -> TrustState:
     return replace(state, evidence=seen, point=evidence.operating_point(seen, config))
 
 
-def _lacks(state: TrustState, now_ns: int, config: TrustConfig) -> str:
-    """Return what the figures lack for a licence, in words; empty if nothing."""
+def _figures(state: TrustState, now_ns: int, config: TrustConfig) -> _Figures:
+    """Return what the figures say of a licence."""
     point = state.point
     if point.positives < config.min_positives or point.negatives < config.min_negatives:
-        return (
+        lacks = (
             f"{point.positives} near and {point.negatives} free frames seen, "
             f"{config.min_positives} and {config.min_negatives} needed"
         )
-    if point.episodes < config.min_episodes:
-        return f"{point.episodes} approaches seen, {config.min_episodes} needed"
-    if not point.tpr_low >= config.min_tpr_low:
-        return (
+    elif point.episodes < config.min_episodes:
+        lacks = f"{point.episodes} approaches seen, {config.min_episodes} needed"
+    elif not point.tpr_low >= config.min_tpr_low:
+        lacks = (
             f"{point.episodes} approaches seen: {point.tpr_low:.0%} of near frames caught for "
             f"certain, {config.min_tpr_low:.0%} needed"
         )
-    if not point.fpr <= config.max_fpr:
-        return f"stops needlessly in {point.fpr:.0%} of free frames, {config.max_fpr:.0%} allowed"
-    if now_ns - state.evidence.pairs[-1].stamp_ns > ns_from_s(config.max_unlabelled_s):
-        return f"no label for {config.max_unlabelled_s:g} s"
-    return ""
+    elif now_ns - state.evidence.pairs[-1].stamp_ns > ns_from_s(config.unlabelled_s):
+        lacks = f"no label for {config.unlabelled_s:g} s"
+    elif not point.fpr <= config.max_fpr:
+        stops = f"stops needlessly in {point.fpr:.0%} of free frames"
+        return _Figures(f"{stops}, {config.max_fpr:.0%} allowed", True)
+    else:
+        lacks = ""
+    return _Figures(lacks, False)
+
+
+def _overrides(state: TrustState, now_ns: int, config: TrustConfig) -> int:
+    oldest_ns = now_ns - ns_from_s(config.overrides_s)
+    return sum(began_ns > oldest_ns for began_ns in state.overrides)
+
+
+def _too_many(config: TrustConfig) -> str:
+    return (
+        f"stereo overrode mono more than {config.max_overrides} times "
+        f"within {config.overrides_s:g} s"
+    )
+
+
+def _lately(seen: Lately, stamp_ns: int, value: float, config: TrustConfig) -> Lately:
+    if not math.isfinite(value):
+        return seen
+    oldest_ns = stamp_ns - ns_from_s(config.unfamiliar_s)
+    return (*[old for old in seen if old[0] > oldest_ns], (stamp_ns, value))
+
+
+def _median(seen: Lately) -> float:
+    """Return the median; where nothing is said, all is normal."""
+    return statistics.median([value for _, value in seen]) if seen else 0.0

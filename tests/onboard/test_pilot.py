@@ -507,6 +507,21 @@ def test_the_command_is_slower_where_mono_alone_is_unsure():
     assert unsure.command.forward_mps >= SWITCHING.mono_speed * sure.command.forward_mps
 
 
+def test_overrides_are_fed_back_and_too_many_end_the_licence():
+    """Mono misses one approach after the other; negative control: with a high limit it may."""
+    for limit, held in ((2, False), (50, True)):
+        rules = {"max_overrides": limit, "min_tpr": 0.05}
+        rules |= {"window_s": 600.0, "holdout_window_s": 600.0}
+        trust = CONFIG.trust.model_copy(update=rules)
+        flight = Flight(CONFIG.model_copy(update={"trust": trust})).earn_trust()
+        for _ in range(4):
+            flight.fly(0.3, stereo_m=0.7, mono_m=3.0)
+            flight.fly(12.0, stereo_m=3.0, mono_m=3.0)
+        assert flight.state.trust.report.held == held
+        assert ("stereo overrode mono" in flight.state.trust.report.reason) == (not held)
+        assert len(flight.state.trust.overrides) == min(4, limit + 1)
+
+
 def test_an_unknown_distance_of_both_stops():
     flight = Flight().earn_trust()
     decision = flight.fly(2 * TICK_S, stereo_m=math.nan, mono_m=math.nan)[-1]

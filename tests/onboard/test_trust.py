@@ -10,12 +10,16 @@ from drone.clock import ns_from_s
 from drone.config import TrustConfig
 from drone.messages import ModelVersion
 from drone.onboard.trust import (
+    OVERRIDE_GAP_S,
+    Glance,
     Pair,
     TrustState,
     add_pair,
+    overridden,
     rescore,
     see,
     step,
+    uncertainty,
 )
 
 STOP_M = 1.0
@@ -32,6 +36,7 @@ CONFIG = TrustConfig(
     earn_s=1.0,
     lose_s=2.0,
     max_frozen_s=20.0,
+    unlabelled_s=1000.0,
     max_unlabelled_s=1000.0,
 )
 GOOD = [(3.0, 3.0), (0.5, 0.5)] * 10
@@ -202,18 +207,134 @@ def test_the_licence_is_given_only_on_figures_that_hold(events):
         assert not report.frozen or report.held
 
 
-def test_figures_without_new_labels_count_no_more():
-    """Negative control: with labels that go on coming, the licence stays."""
-    config = CONFIG.model_copy(update={"max_unlabelled_s": 5.0})
-    for labels_go_on in (True, False):
-        state = state_of(GOOD, config)
-        for now_s in range(3, 20):
-            if labels_go_on:
-                free = Pair(100 + now_s, ns_from_s(now_s), 3.0, 3.0, 3.0)
-                state = add_pair(state, free, STOP_M, config)
-            state = step(state, ns_from_s(now_s), True, True, config)
-        assert state.report.held == labels_go_on
+# What goes on without figures
+
+SILENT = CONFIG.model_copy(update={"unlabelled_s": 5.0, "max_unlabelled_s": 60.0})
+
+
+def fly_on(state, start_s, duration_s, config, label_every_s=None, label_m=3.0):
+    """Tick at 1 Hz, with a label now and then; return the state and how long it was held."""
+    held_s = 0.0
+    for now_s in range(start_s, start_s + duration_s):
+        if label_every_s and now_s % label_every_s == 0:
+            pair = Pair(100 + now_s, ns_from_s(now_s), label_m, label_m, label_m)
+            state = add_pair(state, pair, STOP_M, config)
+        state = step(state, ns_from_s(now_s), True, True, config)
+        held_s += state.report.held
+    return state, held_s
+
+
+def test_nothing_is_earned_by_figures_without_new_labels():
+    """Negative control: with labels that go on coming, it is."""
+    without, with_labels = SILENT, SILENT.model_copy(update={"window_s": 100.0})
+    assert fly_on(state_of(GOOD, without), 20, 30, without)[1] == 0
+    assert fly_on(state_of(GOOD, with_labels), 20, 30, with_labels, 1)[1] > 20
+
+
+def test_where_stereo_has_no_answer_the_licence_goes_on_for_a_while():
+    before = licensed()
+    state, held_s = fly_on(before, 103, 40, SILENT)
+    assert held_s == 40
+    assert state.report.reason == "goes on as it was: no label for 5 s"
+    assert state.report.threshold_m == before.report.threshold_m
+    state, held_s = fly_on(state, 143, 60, SILENT)
+    assert held_s == pytest.approx(60 - 41, abs=2)
+    assert "no label for 5 s; over after 60 s" in fly_on(before, 103, 61, SILENT)[0].report.reason
     assert "no label for 5 s" in state.report.reason
+    assert not fly_on(state, 203, 30, SILENT)[1], "nor is it earned anew"
+
+
+def test_a_licence_goes_on_where_labels_are_few_and_earns_itself_again():
+    """A label in four seconds: the window runs empty, but nothing speaks against mono."""
+    config = SILENT.model_copy(update={"max_unlabelled_s": 1000.0, "holdout_window_s": 20.0})
+    state, held_s = fly_on(licensed(), 103, 100, config, label_every_s=4)
+    assert held_s == 100
+    assert "goes on as it was: 0 near" in state.report.reason
+    assert state.report.threshold_m == licensed().report.threshold_m
+    for pair in pairs(GOOD):
+        late = replace(pair, seq=pair.seq + 900, stamp_ns=pair.stamp_ns + ns_from_s(203.0))
+        state = add_pair(state, late, STOP_M, config)
+    assert step(state, ns_from_s(207.0), True, True, config).report.reason == "figures hold"
+
+
+def test_what_speaks_against_it_ends_it_even_where_labels_are_few():
+    """Negative control to the one before."""
+    state, _ = run(state_of(BAD, state=licensed()), 5.0, 102.0)
+    assert not state.report.held
+
+
+def test_what_was_missed_since_counts_for_the_threshold_that_stands():
+    """Near frames seen at 2 m while labels are few: mono stops there from now on."""
+    config = SILENT.model_copy(update={"min_negatives": 15})
+    few = state_of([(0.5, 2.0)] * 12, config, replace(licensed(), evidence=TrustState().evidence))
+    state = step(few, ns_from_s(103.0), True, True, config)
+    assert "goes on as it was: 12 near and 0 free" in state.report.reason
+    assert licensed().report.threshold_m == pytest.approx(0.5)
+    assert state.report.threshold_m == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_licence_on_notice_freezes_with_what_it_must_catch_and_no_more(lost):
+    """Figures were missed for a second when stereo was lost; their margin is not asked for."""
+    config = CONFIG.model_copy(update={"safety": 0.5})
+    good = replace(state_of(GOOD, config), changed_ns=ns_from_s(100.0))
+    good, _ = run(good, 2.0, config=config)
+    assert good.report.threshold_m == pytest.approx(1.0)
+    worse = state_of(
+        [(3.0, 0.7), (0.5, 1.2)] * 10, config, replace(good, evidence=TrustState().evidence)
+    )
+    noticed, _ = run(worse, 1.0, 102.0, config=config)
+    assert noticed.report.held
+    assert noticed.report.threshold_m == pytest.approx(2.4)
+    state, _ = run(noticed, 0.5, 103.0, stereo_ok=not lost, config=config)
+    assert state.report.held
+    assert state.report.threshold_m == pytest.approx(1.2 if lost else 2.4)
+
+
+# Overrides
+
+STRICT = CONFIG.model_copy(update={"max_overrides": 2, "overrides_s": 30.0})
+
+
+def override(state, start_s, duration_s=1.0, config=STRICT):
+    """Tick at 10 Hz, stereo overriding at each; return the state."""
+    for i in range(round(duration_s * 10)):
+        now_ns = ns_from_s(start_s + i / 10)
+        state = step(overridden(state, now_ns, config), now_ns, True, True, config)
+    return state
+
+
+def test_too_many_overrides_withdraw_trust_until_they_are_past():
+    state = licensed()
+    for start_s in (103.0, 108.0):
+        state = override(state, start_s)
+        assert state.report.held
+    state = override(state, 113.0, 0.1)
+    assert not state.report.held
+    assert state.report.reason == "stereo overrode mono more than 2 times within 30 s"
+    state, changes = run(state, 30.0, 114.0, config=STRICT)
+    assert changes == [pytest.approx(103.0 + 30.0 + CONFIG.earn_s - 114.0, abs=0.2)]
+
+
+def test_overrides_far_apart_or_of_one_obstacle_withdraw_nothing():
+    """Negative control."""
+    state = licensed()
+    for start_s in range(103, 203, 20):
+        state = override(state, float(start_s))
+        assert state.report.held
+    state = licensed()
+    for i in range(20):
+        state = override(state, 103.0 + i * (OVERRIDE_GAP_S - 0.5), 0.5)
+        assert state.report.held
+
+
+def test_overrides_end_a_licence_where_stereo_seldom_answers():
+    state = fly_on(licensed(), 103, 20, SILENT)[0]
+    assert "goes on" in state.report.reason
+    config = SILENT.model_copy(update={"max_overrides": 1})
+    state = override(override(state, 123.0, config=config), 128.0, config=config)
+    assert "overrode" in state.report.reason
+    assert not state.report.held
 
 
 # Familiarity
@@ -221,11 +342,15 @@ def test_figures_without_new_labels_count_no_more():
 FAMILIAR = TrustConfig(**{**CONFIG.model_dump(), "max_unfamiliarity": 1.5, "familiar_again_s": 2.0})
 
 
+def glance(now_s, unfamiliarity=math.nan, unsure=math.nan):
+    return Glance(ns_from_s(now_s), unfamiliarity, unsure)
+
+
 def look(state, values, start_s, stereo_ok=True):
     """Tick at 10 Hz with an image each; return the state and whether the licence was held."""
     held = []
     for i, value in enumerate(values):
-        state = see(state, ns_from_s(start_s + i / 10), value, FAMILIAR)
+        state = see(state, glance(start_s + i / 10, value), FAMILIAR)
         state = step(state, ns_from_s(start_s + i / 10), stereo_ok, True, FAMILIAR)
         held.append(state.report.held)
     return state, held
@@ -254,7 +379,7 @@ def test_with_a_high_limit_the_same_images_withhold_nothing():
     config = FAMILIAR.model_copy(update={"max_unfamiliarity": 10.0})
     state = licensed()
     for i in range(30):
-        state = see(state, ns_from_s(102.0 + i / 10), 4.0, config)
+        state = see(state, glance(102.0 + i / 10, 4.0), config)
         state = step(state, ns_from_s(102.0 + i / 10), True, True, config)
         assert state.report.held
 
@@ -293,7 +418,7 @@ def test_no_licence_is_held_on_a_second_of_strange_images(values, stereo_ok):
     state = licensed()
     for i, value in enumerate(values):
         before = state.report.held
-        state = see(state, ns_from_s(102.0 + i / 10), value, FAMILIAR)
+        state = see(state, glance(102.0 + i / 10, value), FAMILIAR)
         state = step(state, ns_from_s(102.0 + i / 10), stereo_ok, True, FAMILIAR)
         lately = [v for v in values[max(0, i - 9) : i + 1] if math.isfinite(v)]
         if len(lately) == 10 and np.median(lately) > FAMILIAR.max_unfamiliarity:
@@ -302,3 +427,58 @@ def test_no_licence_is_held_on_a_second_of_strange_images(values, stereo_ok):
             quiet_s = (ns_from_s(102.0 + i / 10) - state.strange_ns) / 1e9
             assert quiet_s >= FAMILIAR.familiar_again_s - 1e-9
         assert not state.report.frozen or state.report.held
+
+
+# Uncertainty
+
+
+def test_uncertainty_is_the_share_by_which_caution_brings_an_obstacle_nearer():
+    assert uncertainty(1.5, 1.2) == pytest.approx(0.25)
+    for unknown in ((math.nan, 1.0), (1.0, math.nan), (1.0, 0.0)):
+        assert math.isnan(uncertainty(*unknown))
+
+
+def sure_by(normal, state):
+    """The state once a version flies that is normally unsure by this share."""
+    model = ModelVersion(3, 0, True, b"", "", normal_uncertainty=normal)
+    return rescore(state, model, STOP_M, 0.0, CONFIG)
+
+
+def doubt(state, shares, start_s, stereo_ok=True, config=FAMILIAR):
+    """Tick at 10 Hz with an image each; return the state and whether the licence was held."""
+    held = []
+    for i, share in enumerate(shares):
+        state = see(state, glance(start_s + i / 10, 0.5, share), config)
+        state = step(state, ns_from_s(start_s + i / 10), stereo_ok, True, config)
+        held.append(state.report.held)
+    return state, held
+
+
+@pytest.mark.parametrize("stereo_ok", [True, False])
+def test_a_network_that_is_unsure_is_withheld_its_licence_until_it_is_sure_again(stereo_ok):
+    state, held = doubt(sure_by(0.2, licensed()), [0.1] * 20, 102.0, stereo_ok)
+    assert all(held)
+    state, held = doubt(state, [0.5] * 30, 104.0, stereo_ok)
+    assert 0.2 <= held.index(False) / 10 <= 2.0, "a single image does not do it"
+    assert not any(held[held.index(False) :])
+    assert state.report.reason == "mono is unsure (2.5, 1.5 allowed)"
+    state, held = doubt(state, [0.1] * 60, 107.0, stereo_ok)
+    again_s = held.index(True) / 10
+    assert FAMILIAR.familiar_again_s <= again_s <= FAMILIAR.familiar_again_s + 1.0
+    assert state.report.frozen == (not stereo_ok)
+
+
+def test_what_is_normal_for_the_version_withholds_nothing():
+    """Negative control: the same shares, of a version that is always so unsure, or that is silent,
+    or with a high limit."""
+    assert all(doubt(sure_by(0.5, licensed()), [0.5] * 30, 102.0)[1])
+    assert all(doubt(sure_by(math.nan, licensed()), [0.5] * 30, 102.0)[1])
+    high = FAMILIAR.model_copy(update={"max_uncertainty": 3.0})
+    assert all(doubt(sure_by(0.2, licensed()), [0.5] * 30, 102.0, config=high)[1])
+
+
+def test_a_version_that_does_not_say_is_not_held_to_what_the_last_one_said():
+    state, held = doubt(sure_by(0.2, licensed()), [0.5] * 20, 102.0)
+    assert not held[-1]
+    state, held = doubt(sure_by(math.nan, state), [0.5] * 40, 104.0)
+    assert held[-1]

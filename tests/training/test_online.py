@@ -11,6 +11,7 @@ from drone.clock import ns_from_s
 from drone.config import LearnerConfig
 from drone.geometry import DistanceMeter, GridSpec, Intrinsics
 from drone.messages import DistanceLabel, StereoFrame
+from drone.onboard import trust
 from drone.onboard.mono import MonoNetwork, MonoSpec
 from training import gate, online
 from training.buffer import GUARD_S, Batch
@@ -350,6 +351,23 @@ def test_a_version_carries_its_scores_of_the_held_out_frames():
     for seq, obstacle_m in by_seq.items():
         answer = mono.estimate(frames[seq].image)
         assert obstacle_m == answer.obstacle_m(METER, LEVEL, 1.0)
+
+
+def test_a_version_says_how_unsure_it_normally_is(monkeypatch):
+    """Negative control: of too few held-out frames it says nothing."""
+    for least, known in ((1, True), (10_000, False)):
+        monkeypatch.setattr("training.trainer.MIN_NORMAL_FRAMES", least)
+        learner = trainer()
+        version = teach(learner, 45)[-1]
+        assert math.isfinite(version.normal_uncertainty) == known
+        if known:
+            mono, frames = MonoNetwork(version, SPEC), learner.holdout.frames
+            answers = [mono.estimate(f.image) for f in frames if f.seq in version.holdout_seq]
+            shares = [
+                trust.uncertainty(*(a.obstacle_m(METER, LEVEL, c) for c in (0.0, 1.0)))
+                for a in answers
+            ]
+            assert min(shares) < version.normal_uncertainty <= max(shares)
 
 
 def test_its_summary_is_strict_json():
