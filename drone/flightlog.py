@@ -306,8 +306,15 @@ class FlightLog:
             raise self._incomplete(record)
         frame = None if record.frame is None else self._frame(record, record.frame, inputs)
         return Tick(
-            *(record.seq, record.stamp_ns, record.valid, record.permitted),
-            *(frame, vehicle, health, model),
+            record.seq,
+            record.stamp_ns,
+            record.valid,
+            record.permitted,
+            frame,
+            vehicle,
+            health,
+            model,
+            record.asked,
         )
 
     def _frame(self, tick: TickRecord, frame: FrameRecord, inputs: _Inputs) -> StereoFrame:

@@ -16,7 +16,7 @@ from typing import Any
 
 from drone import topics
 from drone.geometry import Intrinsics, StereoCalibration
-from drone.messages import Tick
+from drone.messages import Asked, Tick
 from drone.topics import Topic
 
 FORMAT_VERSION = 1
@@ -86,6 +86,7 @@ class TickRecord:
         vehicle_seq: of the new vehicle state, if one arrived.
         health_seq: of the health events, oldest first.
         model_seq: of the new model version, if there was one.
+        asked: what a person who watches asks for.
     """
 
     seq: int
@@ -96,6 +97,7 @@ class TickRecord:
     vehicle_seq: int | None
     health_seq: tuple[int, ...]
     model_seq: int | None
+    asked: Asked = Asked.NOTHING
 
 
 def record_class(topic: Topic) -> type:
@@ -123,6 +125,7 @@ def record_of_tick(tick: Tick) -> TickRecord:
         None if tick.vehicle is None else tick.vehicle.seq,
         tuple(event.seq for event in tick.health),
         None if tick.model is None else tick.model.seq,
+        tick.asked,
     )
 
 

@@ -34,6 +34,14 @@ class Mode(StrEnum):
     LAND = "land"
 
 
+class Asked(StrEnum):
+    """What a person asks of the drone in flight; it can only make things safer."""
+
+    NOTHING = "nothing"
+    HOLD = "hold"
+    LAND = "land"
+
+
 class Cue(StrEnum):
     """Whose distance a decision rests on."""
 
@@ -277,6 +285,7 @@ class Tick:
         vehicle: a new vehicle state, if one arrived.
         health: events from the camera driver (unplugged, out of sync).
         model: a new model version, if one was published.
+        asked: what a person who watches asks for, as long as it is asked for.
     """
 
     seq: int
@@ -287,6 +296,7 @@ class Tick:
     vehicle: VehicleState | None = None
     health: tuple[HealthEvent, ...] = ()
     model: ModelVersion | None = None
+    asked: Asked = Asked.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,7 +403,7 @@ class FlightEvent:
 
     Attributes:
         kind: `collision`, `override`, `mode`, `fault`, `landed`, `end`, `room`,
-            `memory`.
+            `memory`; by a person who watches: `asked`, `mark`.
         position_m: where, NED, NaN where unknown.
     """
 

@@ -37,6 +37,8 @@ from drone.onboard.watch import Facts
 
 __all__ = ["Pilot", "PilotState", "decide", "handed_over"]
 
+_AT_WILL = (Situation.PILOT_FLIES, Situation.ASKED_TO_HOLD)
+"""Time held at someone's will is no time without sight."""
 QUATERNION_TOLERANCE = 0.01
 """An attitude whose length is farther from 1 is none."""
 
@@ -80,8 +82,8 @@ def decide(
     event = situation.value if mode != state.mode else ""
     if mode != state.mode:
         state = _apply_transition(state, mode, now_ns)
-    elif not tick.permitted:
-        state = replace(state, mode_ns=now_ns)  # only what follows the pilot counts as holding
+    elif situation in _AT_WILL:
+        state = replace(state, mode_ns=now_ns)  # only what follows counts as holding
     way = clearance(state, now_ns, config)
     if way.override:
         state = replace(state, trust=trust.overridden(state.trust, now_ns, config.trust))
@@ -239,6 +241,7 @@ def _switch_inputs(state: PilotState, tick: Tick, config: PilotConfig) -> switch
         mono_drawn=switching.mono_drawn(now_ns - since.start_ns, rules),
         hold_s=s_from_ns(hold_ns),
         max_hold_s=rules.hold_s,
+        asked=tick.asked,
     )
 
 
@@ -289,9 +292,11 @@ def _reason(state: PilotState, situation: Situation, config: PilotConfig) -> str
     trusted = "mono is trusted" if rules.asks_for_licence else "mono flies without a licence"
     causes = {
         Situation.PILOT_FLIES: "the pilot has control",
+        Situation.ASKED_TO_LAND: "asked to land",
         Situation.VEHICLE_LOST: "no fresh vehicle state",
         Situation.BLIND: f"{unseen}; {licence}",
         Situation.BLIND_TOO_LONG: "nothing trusted to fly with",
+        Situation.ASKED_TO_HOLD: "asked to hold",
         Situation.HANDED_OVER: "handed over: mono flies alone, without a licence",
         Situation.MONO_ONLY: eyes,
         Situation.STEREO_ONLY: licence,

@@ -15,16 +15,18 @@ from types import MappingProxyType
 
 from drone.clock import ns_from_s
 from drone.config import SwitchingConfig
-from drone.messages import Cue, Mode
+from drone.messages import Asked, Cue, Mode
 
 
 class Situation(StrEnum):
     """What there is to fly with, the most pressing first."""
 
     PILOT_FLIES = "pilot_flies"
+    ASKED_TO_LAND = "asked_to_land"
     BLIND_TOO_LONG = "blind_too_long"
     VEHICLE_LOST = "vehicle_lost"
     BLIND = "blind"
+    ASKED_TO_HOLD = "asked_to_hold"
     HANDED_OVER = "handed_over"
     MONO_ONLY = "mono_only"
     STEREO_ONLY = "stereo_only"
@@ -35,9 +37,11 @@ class Situation(StrEnum):
 MEANINGS: Mapping[Situation, str] = MappingProxyType(
     {
         Situation.PILOT_FLIES: "the human pilot flies",
+        Situation.ASKED_TO_LAND: "who watches asks to land",
         Situation.BLIND_TOO_LONG: "in HOLD for `hold_s`, and one of the next two still lasts",
         Situation.VEHICLE_LOST: "the vehicle state is missing, stale or not finite",
         Situation.BLIND: "no cue that may fly sees anything",
+        Situation.ASKED_TO_HOLD: "who watches asks to hold",
         Situation.HANDED_OVER: "mono was given control for good, and it answers",
         Situation.MONO_ONLY: "mono may fly, and stereo is gone",
         Situation.STEREO_ONLY: "stereo is well, and mono may not fly or does not answer",
@@ -62,6 +66,7 @@ class SwitchInputs:
         mono_drawn: it is mono's turn, where turns are drawn.
         hold_s: how long HOLD has lasted, 0 in other modes.
         max_hold_s: HOLD longer than this ends in LAND.
+        asked: what a person who watches asks for.
     """
 
     permitted: bool
@@ -73,6 +78,7 @@ class SwitchInputs:
     mono_drawn: bool
     hold_s: float
     max_hold_s: float
+    asked: Asked = Asked.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,8 @@ def situation_from_inputs(inputs: SwitchInputs, strategy: Strategy) -> Situation
     """Return the most pressing situation."""
     if not inputs.permitted:
         return Situation.PILOT_FLIES
+    if inputs.asked is Asked.LAND:
+        return Situation.ASKED_TO_LAND
     mono_ok = inputs.mono_ok and Cue.MONO in strategy.cues
     stereo_ok = inputs.stereo_ok and Cue.STEREO in strategy.cues and not inputs.handed_over
     blind = not (inputs.sighted and (stereo_ok or mono_ok))
@@ -103,6 +111,8 @@ def situation_from_inputs(inputs: SwitchInputs, strategy: Strategy) -> Situation
         return Situation.VEHICLE_LOST
     if blind:
         return Situation.BLIND
+    if inputs.asked is Asked.HOLD:
+        return Situation.ASKED_TO_HOLD
     if inputs.handed_over:
         return Situation.HANDED_OVER
     if not stereo_ok:
@@ -114,9 +124,11 @@ def situation_from_inputs(inputs: SwitchInputs, strategy: Strategy) -> Situation
 
 _GROUNDED: Mapping[Situation, Mode] = {
     Situation.PILOT_FLIES: Mode.HOLD,
+    Situation.ASKED_TO_LAND: Mode.LAND,
     Situation.BLIND_TOO_LONG: Mode.LAND,
     Situation.VEHICLE_LOST: Mode.HOLD,
     Situation.BLIND: Mode.HOLD,
+    Situation.ASKED_TO_HOLD: Mode.HOLD,
 }
 """The same in every strategy."""
 

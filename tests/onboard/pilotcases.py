@@ -8,7 +8,16 @@ import numpy as np
 from drone.clock import ns_from_s
 from drone.config import PilotConfig
 from drone.geometry import quaternion_from_euler
-from drone.messages import DistanceLabel, Eye, FrameCheck, Mode, MonoEstimate, Tick, VehicleState
+from drone.messages import (
+    Asked,
+    DistanceLabel,
+    Eye,
+    FrameCheck,
+    Mode,
+    MonoEstimate,
+    Tick,
+    VehicleState,
+)
 from drone.onboard.perception import Percept
 from drone.onboard.pilot import PilotState, decide
 
@@ -100,13 +109,16 @@ class Flight:
     def now_ns(self):
         return ns_from_s(self.now_s)
 
-    def tick(self, *, permitted=True, alive=True, model=None, health=(), **frame):
+    def tick(
+        self, *, permitted=True, alive=True, model=None, health=(), asked=Asked.NOTHING, **frame
+    ):
         """One tick; every second one has a frame (see `percept`)."""
         self.seq += 1
         self.now_s += TICK_S
         seen = self.percept(**frame) if self.seq % 2 else Percept()
         state = vehicle(self.now_ns, self.seq) if alive is True else alive
-        tick = Tick(self.seq, self.now_ns, True, permitted, None, state or None, health, model)
+        parts = (None, state or None, health, model, asked)
+        tick = Tick(self.seq, self.now_ns, True, permitted, *parts)
         self.state, decision = decide(self.state, tick, seen, self.config)
         self.decisions.append(decision)
         return decision

@@ -12,6 +12,7 @@ from drone.clock import NS_PER_S, ns_from_s
 from drone.config import PilotConfig
 from drone.errors import UserError
 from drone.messages import (
+    Asked,
     Cue,
     Eye,
     FrameCheck,
@@ -621,6 +622,32 @@ def test_time_under_the_pilot_does_not_count_as_holding():
     flight.fly(60.0, permitted=False, alive=None)
     assert flight.tick(alive=None).mode is Mode.HOLD
     assert flight.until(Mode.LAND, alive=None) == pytest.approx(SWITCHING.hold_s, abs=2 * TICK_S)
+
+
+def test_it_holds_as_long_as_it_is_asked_to_and_lands_when_asked():
+    flight = Flight()
+    flight.fly(1.0)
+    held = flight.tick(asked=Asked.HOLD)
+    assert (held.mode, held.reason, held.event) == (Mode.HOLD, "asked to hold", "asked_to_hold")
+    assert held.command == stop_command(held.seq, held.stamp_ns)
+    flight.fly(60.0, asked=Asked.HOLD)
+    assert flight.state.mode is Mode.HOLD
+    assert flight.tick(asked=Asked.HOLD, alive=None).mode is Mode.HOLD
+    assert flight.tick().mode is Mode.STEREO
+    landing = flight.tick(asked=Asked.LAND)
+    assert (landing.mode, landing.reason) == (Mode.LAND, "asked to land")
+    assert landing.command.down_mps > 0
+    assert flight.tick().mode is Mode.LAND
+    assert flight.tick(asked=Asked.HOLD).mode is Mode.LAND
+
+
+def test_time_held_at_will_does_not_count_as_holding_blind():
+    flight = Flight()
+    flight.fly(1.0)
+    flight.fly(60.0, asked=Asked.HOLD)
+    assert flight.tick(asked=Asked.HOLD, alive=None).mode is Mode.HOLD
+    lands_s = flight.until(Mode.LAND, asked=Asked.HOLD, alive=None)
+    assert lands_s == pytest.approx(SWITCHING.hold_s, abs=SWITCHING.stale_s + 2 * TICK_S)
 
 
 def test_after_holding_it_begins_anew():

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 
 from drone.clock import ns_from_s
 from drone.config import SwitchingConfig
-from drone.messages import Cue, Mode
+from drone.messages import Asked, Cue, Mode
 from drone.onboard.switching import (
     MEANINGS,
     STRATEGIES,
@@ -30,19 +31,21 @@ RESTS_ON = {
 """The cues without which a mode must not fly."""
 H, L, S, T, M = Mode.HOLD, Mode.LAND, Mode.STEREO, Mode.TRAINING_WHEELS, Mode.MONO
 EXPECTED = {
-    # pilot, blind too long, vehicle lost, blind, handed over, mono only, stereo only, drawn, both
-    "training_wheels": (H, L, H, H, M, M, S, T, T),
-    "dagger": (H, L, H, H, M, M, S, M, S),
-    "cold_turkey": (H, L, H, H, M, M, S, S, S),
-    "stereo_only": (H, L, H, H, H, H, S, S, S),
-    "mono_only": (H, L, H, H, M, M, H, M, M),
+    # pilot, asked to land, blind too long, vehicle lost, blind, asked to hold, handed over,
+    # mono only, stereo only, drawn, both
+    "training_wheels": (H, L, L, H, H, H, M, M, S, T, T),
+    "dagger": (H, L, L, H, H, H, M, M, S, M, S),
+    "cold_turkey": (H, L, L, H, H, H, M, M, S, S, S),
+    "stereo_only": (H, L, L, H, H, H, H, H, S, S, S),
+    "mono_only": (H, L, L, H, H, H, M, M, H, M, M),
 }
 """From every mode but LAND, in the order of `Situation` by priority."""
 BY_PRIORITY = list(Situation)
 HOLD_S = (0.0, 4.99, 5.0, 1e9, float("nan"))
 ALL_INPUTS = [
-    SwitchInputs(*facts, hold_s, MAX_HOLD_S)
+    SwitchInputs(*facts, hold_s, MAX_HOLD_S, asked)
     for facts in itertools.product([False, True], repeat=7)
+    for asked in Asked
     for hold_s in HOLD_S
 ]
 
@@ -102,6 +105,7 @@ def test_no_mode_flies_on_what_is_absent(name, mode):
         if after in FLYING:
             assert inputs.permitted
             assert inputs.vehicle_ok
+            assert inputs.asked is Asked.NOTHING
         if not inputs.permitted:
             assert after is Mode.HOLD
         if inputs.handed_over and after in FLYING:
@@ -109,7 +113,7 @@ def test_no_mode_flies_on_what_is_absent(name, mode):
 
 
 @each_strategy
-def test_landing_begins_only_after_a_long_hold_that_still_has_a_cause(name):
+def test_landing_begins_when_asked_or_after_a_long_hold_that_still_has_a_cause(name):
     strategy = STRATEGIES[name]
     for inputs in ALL_INPUTS:
         situation = situation_from_inputs(inputs, strategy)
@@ -117,15 +121,29 @@ def test_landing_begins_only_after_a_long_hold_that_still_has_a_cause(name):
         stereo = inputs.stereo_ok and Cue.STEREO in strategy.cues and not inputs.handed_over
         mono = inputs.mono_ok and Cue.MONO in strategy.cues
         has_cause = not (inputs.vehicle_ok and inputs.sighted and (stereo or mono))
-        assert lands == (inputs.permitted and has_cause and inputs.hold_s >= MAX_HOLD_S)
+        too_long = has_cause and inputs.hold_s >= MAX_HOLD_S
+        assert lands == (inputs.permitted and (too_long or inputs.asked is Asked.LAND))
+
+
+@each_strategy
+@pytest.mark.parametrize("mode", Mode)
+def test_what_is_asked_only_makes_things_safer(name, mode):
+    """It never brings anything but HOLD or LAND, and never takes LAND away."""
+    strategy = STRATEGIES[name]
+    for inputs in ALL_INPUTS:
+        unasked = replace(inputs, asked=Asked.NOTHING)
+        after = strategy.table[mode, situation_from_inputs(inputs, strategy)]
+        before = strategy.table[mode, situation_from_inputs(unasked, strategy)]
+        assert after is before or after in (Mode.HOLD, Mode.LAND)
+        assert before is not Mode.LAND or after is Mode.LAND
 
 
 @each_strategy
 def test_a_hold_that_lasts_is_one_that_is_counted(name):
-    """No situation holds a drone in the air for ever without the pilot."""
+    """No situation holds a drone in the air for ever without somebody who wants it."""
     strategy = STRATEGIES[name]
     for inputs in ALL_INPUTS:
-        if inputs.permitted and inputs.hold_s >= MAX_HOLD_S:
+        if inputs.permitted and inputs.asked is not Asked.HOLD and inputs.hold_s >= MAX_HOLD_S:
             situation = situation_from_inputs(inputs, strategy)
             assert strategy.table[Mode.HOLD, situation] is not Mode.HOLD
 
@@ -137,6 +155,10 @@ def test_a_hold_that_lasts_is_one_that_is_counted(name):
         ({"vehicle_ok": False, "stereo_ok": False, "hold_s": 5.0}, Situation.BLIND_TOO_LONG),
         ({"vehicle_ok": False, "hold_s": 4.9}, Situation.VEHICLE_LOST),
         ({"stereo_ok": False, "mono_ok": False, "hold_s": 4.9}, Situation.BLIND),
+        ({"vehicle_ok": False, "asked": Asked.LAND}, Situation.ASKED_TO_LAND),
+        ({"permitted": False, "asked": Asked.LAND}, Situation.PILOT_FLIES),
+        ({"sighted": False, "asked": Asked.HOLD}, Situation.BLIND),
+        ({"handed_over": True, "asked": Asked.HOLD}, Situation.ASKED_TO_HOLD),
         ({"sighted": False}, Situation.BLIND),
         ({"sighted": False, "hold_s": 5.0}, Situation.BLIND_TOO_LONG),
         ({"handed_over": True}, Situation.HANDED_OVER),
