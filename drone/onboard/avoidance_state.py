@@ -9,7 +9,7 @@ from enum import StrEnum
 from drone.clock import ns_from_s
 from drone.config import AvoidanceConfig
 from drone.geometry import wrap_angle
-from drone.onboard.obstacle_memory import Point, View
+from drone.onboard.obstacle_memory import Look, Point, View
 
 YAW_TOLERANCE_RAD = math.radians(3.0)
 STOPPED_MPS = 0.12
@@ -84,6 +84,7 @@ class AvoidanceInputs:
         position_m: north and east, by the vehicle's own estimate.
         trail: the way flown, oldest first.
         view: where the sectors lie.
+        looks: what frames of late saw, and from where.
     """
 
     now_ns: int
@@ -98,6 +99,7 @@ class AvoidanceInputs:
     position_m: tuple[float, float] = (0.0, 0.0)
     trail: tuple[Point, ...] = ()
     view: View = View()
+    looks: tuple[Look, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

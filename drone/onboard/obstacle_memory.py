@@ -16,7 +16,9 @@ Plain floats, no arrays: it is part of the decision and replays bit for bit.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from drone.clock import ns_from_s
 from drone.config import MemoryConfig
@@ -24,6 +26,9 @@ from drone.geometry import StereoCalibration
 
 MOST_POINTS = 48
 MOST_STEPS = 12
+MOST_LOOKS = 16
+LOOK_M, COS_LOOK = 0.12, math.cos(math.radians(10.0))
+"""Frames less far apart, and less turned, are alike."""
 STEP_M = 0.08
 """Between two steps of the way flown."""
 JUMP_M = 0.5
@@ -71,8 +76,7 @@ def view_of(calibration: StereoCalibration) -> View:
     return View(left, left + eye.width / eye.fx, forward_m, right_m)
 
 
-@dataclass(frozen=True, slots=True)
-class Pose:
+class Pose(NamedTuple):
     """Where the vehicle says it is.
 
     Attributes:
@@ -87,39 +91,68 @@ class Pose:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What one frame saw, and from where.
+
+    Attributes:
+        eye_n_m: north of the eye.
+        eye_e_m: east of it.
+        cos: of the yaw.
+        sin: of the yaw.
+        stamp_ns: when.
+        sectors_m: range per sector.
+    """
+
+    eye_n_m: float
+    eye_e_m: float
+    cos: float
+    sin: float
+    stamp_ns: int
+    sectors_m: tuple[float, ...]
+
+    def like(self, other: Look) -> bool:
+        """Return whether both were taken from about the same place in about the same direction."""
+        near = math.hypot(self.eye_n_m - other.eye_n_m, self.eye_e_m - other.eye_e_m) < LOOK_M
+        return near and self.cos * other.cos + self.sin * other.sin > COS_LOOK
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What is remembered.
 
     Attributes:
         points: obstacles, oldest first.
-        trail: the way flown, oldest first.
+        looks: what frames saw, oldest first; a new one takes the place of one like it.
+        trail: the way flown, oldest first; its last step is where the vehicle is.
         seen_ns: stamp of the latest sectors taken in, -1 before the first.
-        at: north and east of the latest pose, None before the first.
     """
 
     points: tuple[Point, ...] = ()
+    looks: tuple[Look, ...] = ()
     trail: tuple[Point, ...] = ()
     seen_ns: int = -1
-    at: tuple[float, float] | None = None
 
 
 def move(memory: Memory, pose: Pose, now_ns: int, config: MemoryConfig) -> Memory:
     """Return the memory after a tick's motion: the way grows; after a jump nothing is known."""
-    here = (pose.north_m, pose.east_m)
-    if memory.at is not None and not math.dist(memory.at, here) <= JUMP_M:
-        return Memory(at=here)
-    trail = memory.trail
-    if not trail or math.dist(trail[-1][:2], here) >= STEP_M:
-        oldest_ns = now_ns - ns_from_s(config.trail_s)
-        kept = (step for step in trail[-MOST_STEPS + 1 :] if step[2] >= oldest_ns)
-        trail = (*kept, (*here, now_ns))
-    return Memory(memory.points, trail, memory.seen_ns, here)
+    here = (pose.north_m, pose.east_m, now_ns)
+    if not memory.trail:
+        return Memory(memory.points, memory.looks, (here,), memory.seen_ns)
+    last = memory.trail[-1]
+    step_m = math.hypot(here[0] - last[0], here[1] - last[1])
+    if step_m < STEP_M:
+        return memory
+    if not step_m <= JUMP_M:
+        return Memory(trail=(here,))
+    oldest_ns = now_ns - ns_from_s(config.trail_s)
+    kept = (step for step in memory.trail[1 - MOST_STEPS :] if step[2] >= oldest_ns)
+    return Memory(memory.points, memory.looks, (*kept, here), memory.seen_ns)
 
 
 def remember(
     memory: Memory,
     pose: Pose,
-    sectors_m: tuple[float, ...],
+    sectors_m: Sequence[float],
     stamp_ns: int,
     view: View,
     config: MemoryConfig,
@@ -137,16 +170,51 @@ def remember(
     if stamp_ns <= memory.seen_ns or not sectors_m:
         return memory
     oldest_ns = stamp_ns - ns_from_s(config.remember_s)
-    frame = _Frame(pose, view)
-    kept = [
-        p
-        for p in memory.points
-        if p[2] >= oldest_ns and not _cleared(*frame.from_eye(p[0], p[1]), sectors_m, view, config)
-    ]
+    cos, sin = math.cos(pose.yaw_rad), math.sin(pose.yaw_rad)
+    eye_n, eye_e = _eye(pose, view, cos, sin)
+    kept, last = [], len(sectors_m) - 1  # of a thing on the edge of the view a sector sees a part
+    for point in memory.points:
+        north, east, seen_ns = point[0] - eye_n, point[1] - eye_e, point[2]
+        if seen_ns < oldest_ns:
+            continue
+        ahead, aside = cos * north + sin * east, cos * east - sin * north
+        sector = view.sector(ahead, aside, len(sectors_m))
+        if (
+            not 0 < sector < last
+            or not math.hypot(ahead, aside) <= sectors_m[sector] + config.clear_m
+        ):
+            kept.append(point)
     for sector, range_m in enumerate(sectors_m):
         if range_m <= config.remember_m:  # not where unknown
-            kept.append((*frame.to_world(range_m, view.tangent(sector, len(sectors_m))), stamp_ns))
-    return Memory(tuple(kept[-MOST_POINTS:]), memory.trail, stamp_ns, memory.at)
+            tangent = view.tangent(sector, len(sectors_m))
+            ahead = range_m / math.sqrt(1 + tangent * tangent)
+            aside = ahead * tangent
+            north, east = cos * ahead - sin * aside, sin * ahead + cos * aside
+            kept.append((eye_n + north, eye_e + east, stamp_ns))
+    look = Look(eye_n, eye_e, cos, sin, stamp_ns, tuple(sectors_m))
+    looks = _with(memory.looks, look, oldest_ns)
+    return Memory(tuple(kept[-MOST_POINTS:]), looks, memory.trail, stamp_ns)
+
+
+def _with(looks: tuple[Look, ...], look: Look, oldest_ns: int) -> tuple[Look, ...]:
+    """Return the looks with a new one, bounded in number and age."""
+    if len(looks) > 1 and looks[-1].like(looks[-2]):
+        looks = looks[:-1]
+    if len(looks) >= MOST_LOOKS or (looks and looks[0].stamp_ns < oldest_ns):
+        looks = looks[1:]
+    return (*looks, look)
+
+
+def was_seen(looks: Sequence[Look], north_m: float, east_m: float, view: View) -> bool:
+    """Return whether a frame of late looked toward a place and knew what is there, or before it."""
+    for look in reversed(looks):
+        north, east = north_m - look.eye_n_m, east_m - look.eye_e_m
+        ahead = look.cos * north + look.sin * east
+        aside = look.cos * east - look.sin * north
+        sector = view.sector(ahead, aside, len(look.sectors_m))
+        if sector >= 0 and not math.isnan(look.sectors_m[sector]):
+            return True
+    return False
 
 
 def around(
@@ -157,56 +225,27 @@ def around(
     Returns:
         Forward and right of the body's middle, m.
     """
+    if not memory.points:
+        return ()
     oldest_ns = now_ns - ns_from_s(config.remember_s)
-    frame = _Frame(pose, view)
+    cos, sin = math.cos(pose.yaw_rad), math.sin(pose.yaw_rad)
+    eye_n, eye_e = _eye(pose, view, cos, sin)
     near = []
-    for north_m, east_m, stamp_ns in memory.points:
-        if stamp_ns < oldest_ns:
+    for north_m, east_m, seen_ns in memory.points:
+        north, east = north_m - eye_n, east_m - eye_e
+        ahead, aside = cos * north + sin * east, cos * east - sin * north
+        if seen_ns < oldest_ns or view.sector(ahead, aside, 1) >= 0:
             continue
-        ahead_m, aside_m = frame.from_eye(north_m, east_m)
-        if view.sector(ahead_m, aside_m, 1) >= 0:
-            continue
-        forward_m, right_m = ahead_m + view.eye_forward_m, aside_m + view.eye_right_m
-        if math.hypot(forward_m, right_m) <= config.remember_m:
-            near.append((forward_m, right_m))
+        forward, right = ahead + view.eye_forward_m, aside + view.eye_right_m
+        if math.hypot(forward, right) <= config.remember_m:
+            near.append((forward, right))
     return tuple(near)
 
 
-class _Frame:
-    """The level frames of one pose: world, body, eye."""
-
-    __slots__ = ("_c", "_pose", "_s", "_view")
-
-    def __init__(self, pose: Pose, view: View) -> None:
-        self._pose, self._view = pose, view
-        self._c, self._s = math.cos(pose.yaw_rad), math.sin(pose.yaw_rad)
-
-    def to_body(self, north_m: float, east_m: float) -> tuple[float, float]:
-        """Return forward and right of the body's middle."""
-        north, east = north_m - self._pose.north_m, east_m - self._pose.east_m
-        return self._c * north + self._s * east, self._c * east - self._s * north
-
-    def from_eye(self, north_m: float, east_m: float) -> tuple[float, float]:
-        """Return ahead and aside of the eye."""
-        forward, right = self.to_body(north_m, east_m)
-        return forward - self._view.eye_forward_m, right - self._view.eye_right_m
-
-    def to_world(self, range_m: float, tangent: float) -> tuple[float, float]:
-        """Return north and east of a point by its range from the eye and its bearing."""
-        ahead_m = range_m / math.sqrt(1 + tangent * tangent)
-        forward = ahead_m + self._view.eye_forward_m
-        right = ahead_m * tangent + self._view.eye_right_m
-        return (
-            self._pose.north_m + self._c * forward - self._s * right,
-            self._pose.east_m + self._s * forward + self._c * right,
-        )
-
-
-def _cleared(
-    ahead_m: float, aside_m: float, sectors_m: tuple[float, ...], view: View, config: MemoryConfig
-) -> bool:
-    """Return whether a view shows that a point is not there, or shows it anew."""
-    sector = view.sector(ahead_m, aside_m, len(sectors_m))
-    if sector < 0:
-        return False
-    return math.hypot(ahead_m, aside_m) <= sectors_m[sector] + config.clear_m
+def _eye(pose: Pose, view: View, cos: float, sin: float) -> tuple[float, float]:
+    """Return north and east of the eye."""
+    forward, right = view.eye_forward_m, view.eye_right_m
+    return (
+        pose.north_m + cos * forward - sin * right,
+        pose.east_m + sin * forward + cos * right,
+    )

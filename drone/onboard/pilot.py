@@ -28,7 +28,7 @@ from drone.messages import (
 from drone.onboard import avoidance, health, limiter, switching, trust, watch
 from drone.onboard.avoidance import Motion
 from drone.onboard.clearance import clearance, fresh, is_fresh, mono_average_m, mono_scale
-from drone.onboard.guidance import avoidance_inputs, remembering
+from drone.onboard.guidance import avoid
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilotstate import PilotState, Sight
 from drone.onboard.switching import Situation
@@ -89,10 +89,7 @@ def decide(
         state = replace(state, trust=trust.overridden(state.trust, now_ns, config.trust))
     motion = Motion(0.0, 0.0)
     if mode not in (Mode.HOLD, Mode.LAND):
-        state = remembering(state, now_ns, config)
-        inputs = avoidance_inputs(state, way, now_ns, config)
-        stepped, motion = avoidance.step(state.avoidance, inputs, config.avoidance)
-        state = replace(state, avoidance=stepped)
+        state, motion = avoid(state, way, now_ns, config)
     command, limited = limiter.certify(
         _command(tick, mode, motion, config), config.limits, tick.permitted
     )

@@ -2,13 +2,22 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drone.clock import NS_PER_S, ns_from_s
 from drone.config import AvoidanceConfig
 from drone.geometry import wrap_angle
-from drone.onboard.avoidance import AvoidanceInputs, AvoidanceState, Manoeuvre, restart, step
+from drone.onboard.avoidance import (
+    TURNING,
+    AvoidanceInputs,
+    AvoidanceState,
+    Manoeuvre,
+    restart,
+    step,
+)
+from drone.onboard.avoidance_state import blocks
+from drone.onboard.obstacle_memory import Look, Memory, Pose, View, around, move, remember
 
 CONFIG = AvoidanceConfig(
     cruise_mps=0.5,
@@ -260,27 +269,222 @@ def test_restart_forgets_the_turn_and_the_escape():
     assert (fresh.since_ns, fresh.cruise_ns) == (7, 7)
 
 
-@given(
-    st.sampled_from(Manoeuvre),
-    st.lists(
-        st.tuples(
-            st.floats(),
-            st.one_of(st.floats(-4, 4), st.just(math.nan)),
-            st.floats(),
-            st.lists(st.floats(min_value=0), max_size=8).map(tuple),
-            st.integers(0, 4 * NS_PER_S),
-        ),
-        max_size=30,
-    ),
+KINDS = ("paper", "sectors")
+PAUSE_S = 1.0
+unsure = st.one_of(st.floats(-1, 9), st.just(math.nan))
+facts = st.tuples(
+    st.floats(),
+    st.one_of(st.floats(-4, 4), st.just(math.nan)),
+    st.floats(),
+    st.lists(st.one_of(st.floats(min_value=0), st.just(math.nan)), max_size=8).map(tuple),
+    unsure,
+    st.lists(st.tuples(unsure, unsure), max_size=3).map(tuple),
+    st.lists(st.tuples(unsure, unsure, st.just(0)), max_size=3).map(tuple),
 )
-def test_any_inputs_give_finite_motion_within_the_configured_rates(manoeuvre, ticks):
-    state, now_ns = replace(AvoidanceState(), manoeuvre=manoeuvre), 0
-    for clearance, yaw_rad, speed_mps, sectors, later_ns in ticks:
+
+
+def inputs_of(now_ns, drawn):
+    clearance, yaw_rad, speed_mps, sectors, seen_m, near, trail = drawn
+    looks = (Look(0.1, 0.0, 1.0, 0.0, 0, sectors),) if sectors else ()
+    return AvoidanceInputs(
+        now_ns,
+        clearance,
+        yaw_rad,
+        speed_mps,
+        sectors,
+        seen_m=seen_m,
+        near=near,
+        trail=trail,
+        looks=looks,
+    )
+
+
+def of_kind(kind, **changes):
+    return CONFIG.model_copy(update={"kind": kind, **changes})
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.sampled_from(Manoeuvre),
+    st.lists(st.tuples(facts, st.integers(0, 4 * NS_PER_S)), max_size=30),
+)
+def test_any_inputs_give_finite_motion_that_stops_within_what_is_seen(kind, manoeuvre, ticks):
+    config = of_kind(kind, cruise_mps=3.0)
+    state, now_ns = replace(AvoidanceState(), manoeuvre=manoeuvre, route=((1.0, 2.0),)), 0
+    if manoeuvre is not Manoeuvre.RETREAT:
+        state = replace(state, route=())
+    for drawn, later_ns in ticks:
         now_ns += later_ns
-        inputs = AvoidanceInputs(now_ns, clearance, yaw_rad, speed_mps, sectors)
-        state, motion = step(state, inputs, CONFIG)
-        assert 0 <= motion.forward_mps <= CONFIG.cruise_mps
-        assert abs(motion.yaw_rate_radps) <= math.radians(CONFIG.turn_rate_degps)
-        if not clearance >= CONFIG.escape_floor:
-            assert motion.forward_mps == 0.0
-        assert CONFIG.escape_floor <= state.demand <= 1.0
+        inputs = inputs_of(now_ns, drawn)
+        state, motion = step(state, inputs, config)
+        speed = motion.forward_mps
+        assert all(map(math.isfinite, (speed, motion.right_mps, motion.yaw_rate_radps)))
+        assert abs(motion.yaw_rate_radps) <= math.radians(config.turn_rate_degps)
+        if state.manoeuvre is Manoeuvre.RETREAT:
+            assert math.hypot(speed, motion.right_mps) <= config.retreat_mps + 1e-9
+            continue
+        assert motion.right_mps == 0.0
+        assert 0 <= speed <= config.cruise_mps
+        if speed > 0:
+            stops_in_m = speed**2 / (2 * config.decel_mps2) + speed * config.latency_s
+            assert stops_in_m <= inputs.seen_m + 1e-9
+            assert inputs.clearance >= config.escape_floor
+            assert not any(blocks(f, r, inputs.hull_m, config) for f, r in inputs.near)
+        assert config.escape_floor <= state.demand <= 1.0
+
+
+def longest_turn_s(kind, pieces):
+    """Fly pieces of (facts, duration); a turn ends with a second without turning."""
+    state, now_s, began_s, turned_s, longest_s = AvoidanceState(), 100.0, None, -9.0, 0.0
+    yaw_rad = 0.0
+    for drawn, lasts_s in pieces:
+        for _ in range(round(lasts_s / TICK_S)):
+            now_s += TICK_S
+            inputs = inputs_of(ns_from_s(now_s), drawn)
+            if not math.isnan(inputs.yaw_rad):
+                inputs = replace(inputs, yaw_rad=yaw_rad)
+            state, motion = step(state, inputs, of_kind(kind))
+            yaw_rad = wrap_angle(yaw_rad + TICK_S * motion.yaw_rate_radps)
+            if state.manoeuvre in TURNING:
+                began_s = now_s if now_s - turned_s > PAUSE_S + 1e-6 else began_s
+                turned_s = now_s
+                longest_s = max(longest_s, now_s - began_s)
+    return longest_s
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("clearance", [0.0, 0.3, math.nan, 0.7])
+def test_where_nothing_is_free_turning_is_bounded(kind, clearance):
+    blind = (clearance, 0.0, 0.0, (math.nan,) * 8, math.nan, (), ((0.0, 0.0, 0), (0.3, 0.0, 0)))
+    longest_s = longest_turn_s(kind, [(blind, 60.0)])
+    assert 5.0 < longest_s <= CONFIG.max_turn_s + TICK_S
+
+
+@settings(max_examples=25)
+@given(st.sampled_from(KINDS), st.lists(st.tuples(facts, st.floats(0.1, 8)), max_size=12))
+def test_whatever_is_seen_no_turn_lasts_twenty_seconds(kind, pieces):
+    assert longest_turn_s(kind, pieces) <= 20.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_out_of_a_corner_it_goes_back_the_way_it_came(kind):
+    """Negative control: where there is no way back it waits, and both look again afterwards."""
+    for trail in (((-0.6, 0.0, 0), (-0.3, 0.0, 0), (0.0, 0.0, 0)), ()):
+        state, at, now_s, seen = AvoidanceState(), (0.0, 0.0), 100.0, []
+        for _ in range(round(20 / TICK_S)):
+            now_s += TICK_S
+            inputs = AvoidanceInputs(
+                ns_from_s(now_s), 0.1, 0.0, 0.0, (), position_m=at, trail=trail
+            )
+            state, motion = step(state, inputs, of_kind(kind, retreat_m=0.4))
+            at = (at[0] + TICK_S * motion.forward_mps, at[1] + TICK_S * motion.right_mps)
+            if not seen or seen[-1] is not state.manoeuvre:
+                seen.append(state.manoeuvre)
+        assert at[0] == pytest.approx(-0.3 if trail else 0.0, abs=0.08)
+        assert (Manoeuvre.RETREAT in seen) == bool(trail)
+        assert seen.index(Manoeuvre.WAIT) < len(seen) - 1, "and looks again"
+
+
+class Passing:
+    """A drone beside a pillar that the deciding distance misses and the sectors see."""
+
+    PILLAR, RADIUS_M, HULL_M = (1.6, 0.3), 0.1, 0.26
+
+    def __init__(self, kind, remember_s):
+        memory = CONFIG.memory.model_copy(update={"remember_s": remember_s})
+        self.config = of_kind(kind, memory=memory)
+        self.memory, self.state = Memory(), AvoidanceState()
+        self.at = [0.0, 0.0, 0.0]
+        self.speed_mps = 0.0
+        self.now_s = 100.0
+
+    def sectors(self):
+        pose, view = Pose(*self.at), View()
+        north, east = self.PILLAR[0] - pose.north_m, self.PILLAR[1] - pose.east_m
+        c, s = math.cos(pose.yaw_rad), math.sin(pose.yaw_rad)
+        ahead = c * north + s * east - view.eye_forward_m
+        aside = c * east - s * north - view.eye_right_m
+        sector = view.sector(ahead, aside, 8)
+        near_m = math.hypot(ahead, aside) - self.RADIUS_M
+        return tuple(near_m if i == sector else 4.0 for i in range(8))
+
+    @property
+    def touches(self):
+        c, s = math.cos(self.at[2]), math.sin(self.at[2])
+        north, east = self.PILLAR[0] - self.at[0], self.PILLAR[1] - self.at[1]
+        forward, right = c * north + s * east, c * east - s * north
+        outside = [max(0.0, abs(x) - self.HULL_M) for x in (forward, right)]
+        return math.hypot(*outside) < self.RADIUS_M
+
+    def tick(self):
+        self.now_s += TICK_S
+        now_ns, pose, rules, view = (
+            ns_from_s(self.now_s),
+            Pose(*self.at),
+            self.config.memory,
+            View(),
+        )
+        self.memory = move(self.memory, pose, now_ns, rules)
+        sectors_m = self.sectors()
+        self.memory = remember(self.memory, pose, sectors_m, now_ns, view, rules)
+        near = around(self.memory, pose, now_ns, view, rules)
+        inputs = AvoidanceInputs(
+            now_ns, FREE, pose.yaw_rad, self.speed_mps, (4.0,) * 8, near=near, view=view
+        )
+        self.state, motion = step(self.state, inputs, self.config)
+        slower = self.speed_mps - TICK_S * self.config.decel_mps2
+        self.speed_mps = max(motion.forward_mps, slower)
+        self.at[2] += TICK_S * motion.yaw_rate_radps
+        self.at[0] += TICK_S * self.speed_mps * math.cos(self.at[2])
+        self.at[1] += TICK_S * self.speed_mps * math.sin(self.at[2])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missed_pillar_beside_is_not_touched_but_without_memory_it_is(kind):
+    for remember_s, touched in ((0.0, True), (6.0, False)):
+        flight = Passing(kind, remember_s)
+        hits = 0
+        for _ in range(round(6 / TICK_S)):
+            flight.tick()
+            hits += flight.touches
+        assert (hits > 0) == touched
+        assert flight.at[0] > 0.8, "and it flew"
+
+
+def test_it_turns_away_from_what_is_remembered_beside():
+    """Negative control: nothing remembered, it turns to the freer side."""
+    for near, side in ((((0.4, 0.2),), -1), ((), 1)):
+        flyer = Flyer()
+        for _ in range(30):
+            flyer.now_s += TICK_S
+            inputs = AvoidanceInputs(ns_from_s(flyer.now_s), 0.2, 0.0, 0.0, RIGHT_FREER, near=near)
+            flyer.state, motion = step(flyer.state, inputs, CONFIG)
+        assert motion.yaw_rate_radps * side > 0
+
+
+def test_speed_falls_toward_an_obstacle_and_is_scaled():
+    speeds = []
+    for clearance in (3.0, 1.5, 1.2, 1.01):
+        inputs = AvoidanceInputs(ns_from_s(9.0), clearance, 0.0, 0.0, (4.0,) * 8)
+        speeds.append(step(AvoidanceState(), inputs, of_kind("sectors"))[1].forward_mps)
+    assert speeds == sorted(speeds, reverse=True)
+    assert speeds[0] == 0.5 > speeds[2]
+    for kind in KINDS:
+        inputs = AvoidanceInputs(ns_from_s(9.0), 3.0, 0.0, 0.0, (4.0,) * 8, speed_scale=0.4)
+        assert step(AvoidanceState(), inputs, of_kind(kind))[1].forward_mps == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("sectors", "sign"),
+    [
+        ((4.0,) * 8, 0),
+        ((1.2, 1.2, 1.2, 1.2, 3.0, 4.0, 4.0, 4.0), 1),
+        ((4.0, 4.0, 4.0, 3.0, 1.2, 1.2, 1.2, 1.2), -1),
+        ((math.nan, math.nan, math.nan, 1.3, 1.3, 3.0, 4.0, 4.0), 1),
+    ],
+)
+def test_sectors_steers_toward_the_freer_side(sectors, sign):
+    inputs = AvoidanceInputs(ns_from_s(9.0), 1.4, 0.0, 0.3, sectors)
+    _, motion = step(AvoidanceState(), inputs, of_kind("sectors"))
+    assert motion.forward_mps > 0
+    assert (motion.yaw_rate_radps > 0) - (motion.yaw_rate_radps < 0) == sign

@@ -16,6 +16,7 @@ from drone.onboard.obstacle_memory import (
     move,
     remember,
     view_of,
+    was_seen,
 )
 
 CONFIG = MemoryConfig(remember_s=6.0, remember_m=1.5, clear_m=0.3, trail_s=10.0)
@@ -77,17 +78,45 @@ def test_it_turns_with_the_drone():
 
 
 @pytest.mark.parametrize(
-    ("then_m", "left"), [(8.0, 0), (1.0, 1), (0.65, 1), (0.4, 1), (math.nan, 1)]
+    ("then_m", "left"), [(8.0, 0), (1.0, 1), (0.65, 1), (0.4, 2), (math.nan, 1)]
 )
 def test_a_later_view_clears_what_it_sees_through_or_sees_anew(then_m, left):
     """A point at 0.8 m: seen through, seen again, seen again nearer, hidden, not known."""
-    memory = after(seen(7, then_m), memory=after(seen(7, 0.8)), now_s=1.1)
-    assert len(memory.points) - (then_m == 0.4) == left
+    memory = after(seen(6, then_m), memory=after(seen(6, 0.8)), now_s=1.1)
+    assert len(memory.points) == left
+
+
+def test_the_edges_of_the_view_clear_nothing():
+    """Of a thing on the edge they see a part, and soon what is behind it."""
+    for sector, left in ((0, 1), (1, 0), (6, 0), (7, 1)):
+        assert len(after(FAR, memory=after(seen(sector, 0.8)), now_s=1.1).points) == left
+
+
+def test_what_was_looked_at_was_seen_and_what_is_beside_was_not():
+    memory = after(seen(3, math.nan))
+    assert was_seen(memory.looks, 2.0, 0.5, VIEW)
+    assert not was_seen(memory.looks, 2.0, -0.2, VIEW), "an unknown sector is not seen"
+    assert not was_seen(memory.looks, 0.3, 0.3, VIEW), "beside the view"
+    memory = after(FAR, Pose(0.0, 0.0, 0.8), memory, 1.1)
+    assert was_seen(memory.looks, 0.3, 0.3, VIEW), "after a turn to the right"
+    memory = after(FAR, Pose(0.0, 0.0, 2.0), memory, 1.2)
+    assert was_seen(memory.looks, 0.3, 0.3, VIEW), "and later still"
+    assert not was_seen((), 2.0, 0.0, VIEW)
+
+
+def test_looks_alike_take_each_others_place_and_are_few():
+    memory = Memory()
+    for i in range(200):
+        memory = after(FAR, Pose(0.0, 0.0, 0.001 * i), memory, 1.0 + 0.01 * i)
+        assert len(memory.looks) <= 3
+    for i in range(60):
+        memory = after(FAR, Pose(0.0, 0.0, 0.3 * i), memory, 4.0 + 0.01 * i)
+    assert len(memory.looks) == 16
 
 
 @pytest.mark.parametrize(("later_s", "count"), [(5.9, 1), (6.1, 0)])
 def test_it_is_forgotten_after_seconds(later_s, count):
-    memory, aside = after(seen(7, 0.8)), Pose(0.5, 0.0, 0.0)
+    memory, aside = after(seen(7, 0.8)), Pose(0.45, 0.0, 0.0)
     assert len(near(memory, aside, 1.0 + later_s)) == count
     assert len(after(FAR, aside, memory, 1.0 + later_s).points) == count
 
@@ -103,7 +132,7 @@ def test_after_a_jump_nothing_is_known():
     for step_m, kept in ((0.4, 1), (0.6, 0)):
         memory = move(after(seen(7, 0.8)), Pose(step_m, 0.0, 0.0), ns_from_s(1.1), CONFIG)
         assert len(memory.points) == kept
-        assert len(memory.trail) == kept * 2
+        assert len(memory.trail) == 1 + kept
     assert move(after(seen(7, 0.8)), Pose(math.nan, 0.0, 0.0), ns_from_s(1.1), CONFIG).points == ()
 
 
@@ -121,7 +150,7 @@ def test_the_way_flown_is_short_and_of_late():
     assert len(steps) == 11
     assert min(steps) >= 0.08 - 1e-9
     later = move(memory, Pose(11.0, 0.0, 0.0), ns_from_s(60.0), CONFIG)
-    assert later.trail == (), "a jump"
+    assert len(later.trail) == 1, "a jump"
     hover = move(memory, Pose(10.1, 0.0, 0.0), ns_from_s(60.0), CONFIG)
     assert len(hover.trail) == 1
 
