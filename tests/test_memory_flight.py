@@ -71,6 +71,18 @@ def test_the_log_says_that_it_goes_on(flights):
     assert events[1][0].startswith("goes on from version ")
 
 
+def test_trust_begins_where_it_was(flights):
+    """From the first frame on, the figures are those of the frames held out in the flight before;
+    and the first flight, which had none, has none."""
+    first, second = (
+        next(iter(FlightLog(f.run.log).messages(topics.DECISION))).trust for f in flights[1:]
+    )
+    assert first.positives + first.negatives == 0
+    assert second.positives + second.negatives > 10
+    assert second.episodes > 0
+    assert not second.held, "nothing is earned before it has stood for a while"
+
+
 @pytest.mark.parametrize("recompute", [False, True])
 def test_its_decisions_replay(flights, recompute):
     result = verify(flights[2].run.log, recompute)

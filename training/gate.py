@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from drone.errors import UserError
 from drone.geometry import DistanceMeter
 from drone.messages import Image, ModelVersion
+from drone.onboard import trust
 from drone.onboard.mono import MonoAnswer, MonoNetwork, MonoSpec
 from training.buffer import HoldOut
 
@@ -30,6 +32,8 @@ GATE_RATIO, GATE_MARGIN = 1.05, 0.005
 """A candidate may have at most this held-out error: ratio times the one's to beat plus margin."""
 MIN_REVIEW_FRAMES = 20
 """Held-out frames with a known distance that it takes to roll back a flying version."""
+MIN_NORMAL_FRAMES = 20
+"""Held-out frames that it takes to say what is a normal uncertainty."""
 
 Answer = Callable[[Image], MonoAnswer]
 """The learner's own answer to an image of the network's input size."""
@@ -103,6 +107,11 @@ class Gate:
         """The flying version, and the best before it."""
         flying, best = self._flying, self._best
         return (flying.model if flying else None, best.model if best else None)
+
+    def today(self) -> Mapping[int, Score]:
+        """Return the flying version's scores of all held-out frames of today."""
+        self._flying = self._today(self._flying)
+        return self.flying
 
     def adopt(self, flying: ModelVersion, best: ModelVersion | None) -> None:
         """Let versions of an earlier flight be those to beat.
@@ -224,6 +233,19 @@ class Gate:
             and math.isfinite(scores[f.seq].obstacle_m)
         ]
         return sum(errors) / len(errors) if errors else math.nan
+
+
+def with_scores(model: ModelVersion, scores: Mapping[int, Score]) -> ModelVersion:
+    """Return a version that says what trust asks of it: how it does on the held-out frames."""
+    shares = np.array([trust.uncertainty(*score) for score in scores.values()])
+    shares = shares[np.isfinite(shares)]
+    enough = len(shares) >= MIN_NORMAL_FRAMES
+    return replace(
+        model,
+        holdout_seq=tuple(scores),
+        holdout_obstacle_m=tuple(score.cautious_m for score in scores.values()),
+        normal_uncertainty=float(np.quantile(shares, 0.99)) if enough else math.nan,
+    )
 
 
 def _numbers(answer: MonoAnswer) -> NDArray[np.float64]:

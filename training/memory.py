@@ -4,11 +4,12 @@
     store ─► Memory ─► `Trainer.recall` ─► a learner that goes on where the last flight ended
 
 Frames of earlier flights get numbers and stamps below zero, so that none is taken for one of this
-flight: trust, above all, counts this flight's frames alone.
+flight. Trust begins with those that were held out, scored by the version that flies.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from drone.clock import NS_PER_S, ns_from_s
 from drone.errors import UserError
+from drone.onboard.evidence import Pair
 from drone.onboard.mono import MonoSpec
 from training.buffer import LabelledFrame
 from training.store import Memory, MemoryStore, Saved
@@ -117,6 +119,16 @@ def past(arrays: Arrays) -> tuple[int, int]:
         for end in (".seq", ".stamp_ns")
     ]
     return newest[0] + 1, newest[1] + NS_PER_S
+
+
+def labels_of(held_out: Iterable[LabelledFrame]) -> tuple[Pair, ...]:
+    """Return held-out frames for trust, oldest first; their scores come with a model version."""
+    nan = math.nan
+    return tuple(
+        Pair(frame.seq, frame.stamp_ns, frame.obstacle_m, nan, nan, True)
+        for frame in sorted(held_out, key=lambda frame: frame.stamp_ns)
+        if math.isfinite(frame.obstacle_m)
+    )
 
 
 def identity(kind: str, spec: MonoSpec, basis: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ from drone.messages import (
     Truth,
     Vector3,
 )
-from drone.onboard import health
+from drone.onboard import health, trust
 from drone.onboard.health import check_frame
 from drone.onboard.obstacle_memory import view_of
 from drone.onboard.perception import Percept, Perception
@@ -81,6 +81,9 @@ class Session:
         self.score = FlightScore(config.pilot.switching.stop_m)
         self.model: ModelVersion | None = None
         self.opening = Opening() if start == FROM_CONFIGURATION else self._opening()
+        self.state = PilotState(
+            trust=trust.remembering(self.opening.labels, config.pilot.switching.stop_m)
+        )
         self._first = self.opening.model
         self._events = 0
         self._true_m: Vector3 | None = None

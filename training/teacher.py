@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 from drone.errors import DroneError, UserError, WorkFailedError
 from drone.messages import DistanceLabel, LearnerReport, ModelVersion, StereoFrame, Vector3
+from drone.onboard.evidence import Pair
 from training.memory import Keeper, Remembered
 from training.store import MemoryStore
 from training.tensorfile import Arrays
@@ -80,12 +81,15 @@ class Opening(NamedTuple):
         model: the version that flies from the first frame on, if one does.
         facts: of the memory from which it goes on; empty without.
         notes: what a user should know of the memory, in words.
+        labels: frames of earlier flights that no version learned from, for trust; `model` brings
+            its scores of them.
     """
 
     refused: DroneError | None = None
     model: ModelVersion | None = None
     facts: Mapping[str, Any] = {}
     notes: tuple[str, ...] = ()
+    labels: tuple[Pair, ...] = ()
 
 
 class Lesson(NamedTuple):
@@ -290,7 +294,8 @@ def _opened(
     keeper = Keeper(store, trainer.remembered, syllabus.config.save_s)
     stack.callback(keeper.close)
     facts = kept.facts if kept is not None else {}
-    return trainer, keeper, Opening(None, trainer.flying, facts, tuple(store.notes))
+    flying, labels = trainer.testimony()
+    return trainer, keeper, Opening(None, flying, facts, tuple(store.notes), labels)
 
 
 def main() -> None:

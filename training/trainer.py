@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -32,19 +32,16 @@ from drone.messages import (
     StereoFrame,
     Vector3,
 )
-from drone.onboard import trust
+from drone.onboard.evidence import Pair
 from drone.onboard.mono import MonoAnswer, MonoSpec
 from drone.runfolder import strict_json
 from training import memory
 from training.buffer import HoldOut, LabelledFrame, role
 from training.export import renumbered, sha256
 from training.familiarity import Familiarity
-from training.gate import Gate, Score
+from training.gate import Gate, with_scores
 from training.store import Memory
 from training.tensorfile import Arrays
-
-MIN_NORMAL_FRAMES = 20
-"""Held-out frames that it takes to say what is a normal uncertainty."""
 
 
 class Syllabus(NamedTuple):
@@ -211,6 +208,13 @@ class Trainer(ABC):
         """The version that flies, None if none does."""
         return self._gate.accepted[0]
 
+    def testimony(self) -> tuple[ModelVersion | None, tuple[Pair, ...]]:
+        """Return what flies with its scores of the held-out frames, and their labels, for trust."""
+        flying, scores = self.flying, self._gate.today()
+        if flying is None:
+            return None, ()
+        return with_scores(flying, scores), memory.labels_of(self.holdout.frames)
+
     def adopt(self, flying: ModelVersion) -> None:
         """Let a version fly that comes from elsewhere; candidates are compared with it.
 
@@ -336,18 +340,11 @@ class Trainer(ABC):
         self._keep_weights(version, weights)
         self.counts.version = version
         self.counts.holdout_male = verdict.male
-        scores = {seq: score for seq, score in verdict.scores.items() if seq >= 0}
-        return ModelVersion(
-            version,
-            now_ns,
-            True,
-            onnx,
-            sha256(onnx),
-            tuple(scores),
-            tuple(score.cautious_m for score in scores.values()),
-            strict_json({**summary, "holdout_male": self.counts.holdout_male}),
-            _normal_uncertainty(verdict.scores.values()),
+        summary = {**summary, "holdout_male": verdict.male}
+        model = ModelVersion(
+            version, now_ns, True, onnx, sha256(onnx), summary=strict_json(summary)
         )
+        return with_scores(model, verdict.scores)
 
     def _keep_weights(self, version: int, weights: Arrays) -> None:
         """Keep a version's weights, and those of the one before and of all that the gate knows."""
@@ -356,13 +353,6 @@ class Trainer(ABC):
         self.weights_of = {k: v for k, v in self.weights_of.items() if k in known}
         if weights:
             self.weights_of[version] = weights
-
-
-def _normal_uncertainty(scores: Iterable[Score]) -> float:
-    """Return the 99th percentile of the held-out frames; NaN where too few say."""
-    shares = np.array([trust.uncertainty(*score) for score in scores])
-    shares = shares[np.isfinite(shares)]
-    return float(np.quantile(shares, 0.99)) if len(shares) >= MIN_NORMAL_FRAMES else math.nan
 
 
 def _known(inverse_depth: FloatGrid, confidence: FloatGrid) -> NDArray[np.bool_]:

@@ -121,7 +121,7 @@ def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfi
     rules = (config.switching, config.health)
     checked = health.step(state.health, now_ns, percept.check, tick.health, rules)
     state = replace(state, health=checked, vehicle=tick.vehicle or state.vehicle)
-    trusted = state.trust
+    trusted = trust.begun(state.trust, now_ns)
     if tick.model is not None and _flies(tick.model, percept.estimate):
         state = replace(state, model=tick.model.seq, mono_recent=())
         average_s = config.mono.average_s

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -37,8 +38,10 @@ __all__ = [
     "Pair",
     "TrustState",
     "add_pair",
+    "begun",
     "mean_distance",
     "overridden",
+    "remembering",
     "rescore",
     "see",
     "step",
@@ -85,6 +88,7 @@ class TrustState:
         strange_ns: when the images were unfamiliar or mono unsure last, -1 if never.
         overrides: when each of the latest began, oldest first.
         override_ns: when stereo last overrode mono, -1 if never.
+        waits: the flight has not begun, and the window's stamps are before its beginning.
     """
 
     evidence: Evidence = Evidence()
@@ -101,6 +105,7 @@ class TrustState:
     strange_ns: int = -1
     overrides: tuple[int, ...] = ()
     override_ns: int = -1
+    waits: bool = False
 
 
 class _Figures(NamedTuple):
@@ -126,6 +131,27 @@ class _Licence(NamedTuple):
     frozen: bool
     stands: bool
     reason: str
+
+
+def remembering(labels: Sequence[Pair], stop_m: float) -> TrustState:
+    """Return the state of a flight that begins with frames held out in earlier ones.
+
+    The first version that flies brings its scores of them; until then they speak for nothing.
+
+    Args:
+        labels: oldest first, their stamps (ns) before the beginning of this flight.
+        stop_m: as in `evidence_of`.
+    """
+    return TrustState(evidence=evidence.evidence_of(labels, stop_m), waits=bool(labels))
+
+
+def begun(state: TrustState, now_ns: int) -> TrustState:
+    """Return the state once the flight has begun: what it remembers was before now."""
+    if not state.waits:
+        return state
+    seen = state.evidence
+    pairs = tuple(replace(p, stamp_ns=p.stamp_ns + now_ns) for p in seen.pairs)
+    return replace(state, evidence=replace(seen, pairs=pairs), changed_ns=now_ns, waits=False)
 
 
 def add_pair(state: TrustState, pair: Pair, stop_m: float, config: TrustConfig) -> TrustState:

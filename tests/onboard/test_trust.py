@@ -15,7 +15,9 @@ from drone.onboard.trust import (
     Pair,
     TrustState,
     add_pair,
+    begun,
     overridden,
+    remembering,
     rescore,
     see,
     step,
@@ -66,6 +68,65 @@ def test_a_new_version_is_judged_by_its_own_scores():
     after = rescore(before, model, STOP_M, 0.0, CONFIG)
     assert before.point.operating_m == pytest.approx(0.5)
     assert after.point.operating_m == pytest.approx(0.8)
+
+
+# What an earlier flight left
+
+OLD = pairs([(3.0, math.nan), (0.5, math.nan)] * 10, held_out=True)
+
+
+def second_flight(score_of, now_s, config=CONFIG):
+    """A flight that begins at some time with frames of an earlier one; ticks at 10 Hz for 3 s.
+
+    Returns:
+        The state, and when the licence was first held, s after the beginning, None if never.
+    """
+    labels = [replace(p, seq=p.seq - 100, stamp_ns=p.stamp_ns - ns_from_s(5.0)) for p in OLD]
+    scores = {p.seq: score_of(p.label_m) for p in labels}
+    state = begun(remembering(labels, STOP_M), ns_from_s(now_s))
+    state = rescore(
+        state,
+        ModelVersion(7, 0, True, b"", "", tuple(scores), tuple(scores.values())),
+        STOP_M,
+        0.0,
+        config,
+    )
+    held_s = None
+    for i in range(31):
+        state = begun(state, ns_from_s(now_s + i / 10))
+        state = step(state, ns_from_s(now_s + i / 10), True, True, config)
+        held_s = i / 10 if held_s is None and state.report.held else held_s
+    return state, held_s
+
+
+@pytest.mark.parametrize("now_s", [0.0, 1e6])
+def test_who_comes_back_needs_only_the_time_to_earn(now_s):
+    """Whatever the clock says. Negative control: a version that is bad at those frames earns
+    nothing."""
+    state, held_s = second_flight(lambda label_m: label_m, now_s)
+    assert held_s == pytest.approx(CONFIG.earn_s)
+    assert state.report.threshold_m == pytest.approx(0.5)
+    newest = state.evidence.pairs[-1].stamp_ns
+    assert newest == ns_from_s(now_s + 2.9 - 5.0)
+    assert second_flight(lambda _: 0.4, now_s)[1] is None
+
+
+def test_before_a_version_scores_them_frames_of_before_speak_for_nothing():
+    state = begun(remembering(OLD, STOP_M), 0)
+    assert not run(state, 10.0, 0.0)[0].report.held
+
+
+def test_old_frames_leave_as_held_out_ones_do():
+    state, _ = second_flight(lambda label_m: label_m, 0.0)
+    for i in range(60):
+        pair = Pair(i, ns_from_s(3.0 + i), 3.0, 3.0, 3.0)
+        state = add_pair(state, pair, STOP_M, CONFIG)
+    assert min(p.seq for p in state.evidence.pairs) >= 0
+
+
+def test_a_flight_without_memory_begins_with_nothing():
+    assert remembering((), STOP_M) == TrustState()
+    assert begun(TrustState(), 5) == TrustState()
 
 
 # The licence

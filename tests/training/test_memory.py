@@ -15,7 +15,7 @@ from drone.clock import ns_from_s
 from drone.config import LearnerConfig
 from drone.errors import UserError
 from drone.geometry import GridSpec
-from drone.onboard.mono import MonoSpec
+from drone.onboard.mono import MonoNetwork, MonoSpec
 from training.buffer import LabelledFrame
 from training.memory import Keeper, packed, past, unpacked
 from training.online import OnlineTrainer
@@ -128,10 +128,36 @@ def test_no_frame_of_an_earlier_flight_is_taken_for_one_of_this_flight(recalled)
     assert len({frame.seq for frame in recalled.holdout.frames}) == len(recalled.holdout)
     versions = teach(recalled, FLOWN)
     assert versions[-1].holdout_seq
-    assert all(0 <= seq < FLOWN for v in versions for seq in v.holdout_seq)
+    now = {seq for v in versions for seq in v.holdout_seq if seq >= 0}
+    assert now < set(range(FLOWN))
     again = trainer(seed=2)
     again.recall(through_a_file(recalled.remembered()))
     assert all(f.seq < 0 and f.stamp_ns < 0 for f in again.holdout.frames)
+
+
+def test_trust_begins_with_what_was_held_out_scored_by_what_flies(before, recalled):
+    """Negative control: a learner that remembers no model brings neither."""
+    learner, memory = before
+    model, labels = recalled.testimony()
+    known = [f for f in learner.holdout.frames if math.isfinite(f.obstacle_m)]
+    assert [pair.label_m for pair in labels] == [f.obstacle_m for f in known]
+    assert all(pair.held_out and pair.stamp_ns < 0 for pair in labels)
+    assert {pair.seq for pair in labels} <= set(model.holdout_seq)
+    assert model.onnx == memory.models["flying"]
+    network = MonoNetwork(model, SPEC)
+    by_seq = dict(zip(model.holdout_seq, model.holdout_obstacle_m, strict=True))
+    for frame in recalled.holdout.frames:
+        answer = network.estimate(frame.image)
+        assert by_seq[frame.seq] == answer.obstacle_m(METER, frame.down, 1.0)
+    forgetful = trainer(seed=1)
+    forgetful.recall(memory._replace(models={}))
+    assert forgetful.testimony() == (None, ())
+
+
+def test_versions_to_come_score_what_was_held_out_before(recalled):
+    old = {frame.seq for frame in recalled.holdout.frames}
+    versions = teach(recalled, FLOWN)
+    assert old & set(versions[0].holdout_seq)
 
 
 def test_familiarity_goes_on(before, recalled):

@@ -356,7 +356,7 @@ def test_a_version_carries_its_scores_of_the_held_out_frames():
 def test_a_version_says_how_unsure_it_normally_is(monkeypatch):
     """Negative control: of too few held-out frames it says nothing."""
     for least, known in ((1, True), (10_000, False)):
-        monkeypatch.setattr("training.trainer.MIN_NORMAL_FRAMES", least)
+        monkeypatch.setattr("training.gate.MIN_NORMAL_FRAMES", least)
         learner = trainer()
         version = teach(learner, 45)[-1]
         assert math.isfinite(version.normal_uncertainty) == known
