@@ -197,16 +197,20 @@ def _pair(state: PilotState, label: DistanceLabel | None) -> Pair | None:
 
 def _watched(state: PilotState, now_ns: int, percept: Percept, config: PilotConfig) -> PilotState:
     """Return the state with what is there at this tick, and since when."""
-    mono = _mono_may_fly(state, now_ns, config) and is_fresh(state.mono_known_ns, now_ns, config)
-    stereo = (
-        percept.check is not None
-        and is_fresh(percept.check.stamp_ns, now_ns, config)
+    check, estimate = percept.check, percept.estimate
+    may_fly = _mono_may_fly(state, now_ns, config)
+    stereo_saw = (
+        check is not None
+        and is_fresh(check.stamp_ns, now_ns, config)
         and not state.health.trouble
+        and not handed_over(state, now_ns, config)
     )
+    mono_saw = estimate is not None and estimate.stamp_ns == state.mono_known_ns
+    answers = is_fresh(state.mono_known_ns, now_ns, config)
     facts = Facts(
         vehicle=_vehicle_ok(state.vehicle, now_ns, config),
-        mono=mono,
-        seen=mono or (stereo and not handed_over(state, now_ns, config)),
+        mono=may_fly and answers,
+        seen=stereo_saw or (may_fly and answers and mono_saw),
     )
     return replace(state, watch=watch.step(state.watch, now_ns, facts, config.switching))
 
@@ -286,7 +290,7 @@ def _reason(state: PilotState, situation: Situation, config: PilotConfig) -> str
         "dagger": "stereo was drawn to fly",
         "cold_turkey": f"stereo flies until {rules.handed_over_s or 0:g} s",
     }
-    trusted = "mono is trusted" if rules.asks_for_licence else "mono flies without a licence"
+    freely = "" if rules.asks_for_licence else "; mono flies without a licence"
     causes = {
         Situation.PILOT_FLIES: "the pilot has control",
         Situation.ASKED_TO_LAND: "asked to land",
@@ -295,9 +299,9 @@ def _reason(state: PilotState, situation: Situation, config: PilotConfig) -> str
         Situation.BLIND_TOO_LONG: "nothing trusted to fly with",
         Situation.ASKED_TO_HOLD: "asked to hold",
         Situation.HANDED_OVER: "handed over: mono flies alone, without a licence",
-        Situation.MONO_ONLY: eyes,
+        Situation.MONO_ONLY: eyes + freely,
         Situation.STEREO_ONLY: licence,
-        Situation.MONO_DRAWN: "mono was drawn to fly",
-        Situation.BOTH: both.get(rules.strategy, f"{trusted}, stereo guards"),
+        Situation.MONO_DRAWN: "mono was drawn to fly" + freely,
+        Situation.BOTH: both.get(rules.strategy, "stereo guards" + (freely or "; mono is trusted")),
     }
     return causes[situation]
