@@ -6,205 +6,57 @@
 
 A log holds every tick that the pilot consumed, so that a flight can be replayed exactly. The writer
 appends to the file chunk by chunk: a killed process loses its open chunk (256 KiB before
-compression, about a second) and the index, nothing else. The reader therefore needs no index; it
-checks every chunk's checksum and stops at the first damage. `docs/logs.md` describes the format.
+compression, at most a second) and the index, nothing else. The reader therefore needs no index; it
+checks every chunk's checksum and passes over what is damaged, leaving a `LogGap` in its place.
+`docs/logs.md` describes the format.
 """
 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import foxglove
-from foxglove.channels import CameraCalibrationChannel, PoseInFrameChannel, RawImageChannel
-from foxglove.mcap import MCAPWriteOptions
 from mcap.records import Channel, Message
 
 from drone import codec, topics
-from drone.clock import NS_PER_S, s_from_ns
+from drone.clock import s_from_ns
 from drone.errors import UserError
-from drone.logformat import (
-    FORMAT_VERSION,
-    HEADER_NAME,
-    FrameRecord,
-    LogHeader,
-    TickRecord,
-    metadata_from_header,
-    record_class,
-    record_of_tick,
-)
-from drone.mcapfile import DamageError, LogFile, read_end, read_header, sound_records
-from drone.messages import HealthEvent, Image, ModelVersion, StereoFrame, Tick, VehicleState
+from drone.logformat import FORMAT_VERSION, FrameRecord, LogHeader, TickRecord, record_class
+from drone.logwriter import FlightLogWriter
+from drone.mcapfile import mapped, read_end, read_header
+from drone.mcapwalk import Gap, Walk
+from drone.messages import HealthEvent, Image, LogGap, ModelVersion, StereoFrame, Tick, VehicleState
 from drone.topics import Topic
-from drone.viewermessages import camera_calibrations, image_from_raw, pose_in_frame, raw_image
+from drone.viewermessages import image_from_raw
 
 __all__ = ["FORMAT_VERSION", "LIVE_SOURCE", "FlightLog", "FlightLogWriter", "LogHeader"]
 
 LIVE_SOURCE = "live "
 """With this begins the source of what was recorded from a live camera; its name follows."""
-_CHUNK_BYTES = 256 * 1024
-_MAX_TIME_NS = 2**32 * NS_PER_S
-"""Foxglove's timestamps hold unsigned 32-bit seconds."""
 _IMAGES = (topics.LEFT_IMAGE, topics.RIGHT_IMAGE)
 _TOPIC_OF = {topic.name: topic for topic in topics.TOPICS}
+_ALONE = frozenset((topics.GAP, topics.EVENT))
+"""What belongs to no tick, and so may stand after a gap before the first tick that is whole."""
 _INPUTS = frozenset(t.name for t in topics.TOPICS if t.consumed) | frozenset(_IMAGES)
-
-
-class FlightLogWriter:
-    """Writes one log; use it as a context manager, so that also Ctrl-C leaves a complete file.
-
-    Several writers may be open in one process, and several threads may write to one.
-    """
-
-    def __init__(self, path: Path, header: LogHeader) -> None:
-        """Open a new file and write its header.
-
-        Raises:
-            UserError: there is a file already.
-            WorkFailedError: the file cannot be made.
-        """
-        if header.format_version != FORMAT_VERSION:
-            raise ValueError(f"this writer writes format {FORMAT_VERSION}")
-        self._header = header
-        self._context = foxglove.Context()
-        self._lock = threading.Lock()
-        self._channels: dict[str, foxglove.Channel] = {}
-        self._started = False
-        self._file = LogFile(path)
-        options = MCAPWriteOptions(chunk_size=_CHUNK_BYTES, compression_threads=0)
-        self._writer: Any = foxglove.open_mcap(
-            self._file, context=self._context, writer_options=options
-        )
-        self._writer.write_metadata(HEADER_NAME, metadata_from_header(header))
-        self._left = RawImageChannel(topics.LEFT_IMAGE, context=self._context)
-        self._right = RawImageChannel(topics.RIGHT_IMAGE, context=self._context)
-        self._pose = PoseInFrameChannel(topics.POSE, context=self._context)
-
-    def __enter__(self) -> FlightLogWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def write(self, topic: Topic, message: Any) -> None:
-        """Write one message; a tick's inputs are written by `write_tick`.
-
-        Raises:
-            TypeError: the message is not of the topic's class.
-            ValueError: the log is closed, or a value does not fit its field.
-            WorkFailedError: the disk is full or gone; what was written before can be read.
-        """
-        if topic == topics.TICK:
-            self.write_tick(message)
-            return
-        _check_class(topic, message)
-        with self._lock:
-            self._start(message.stamp_ns)
-            self._log(topic, message)
-            self._file.check()
-
-    def write_tick(self, tick: Tick) -> None:
-        """Write what a tick consumed, then the tick's record, without anything in between.
-
-        Raises:
-            ValueError: the log is closed, or a value does not fit its field.
-            WorkFailedError: as `write`.
-        """
-        with self._lock:
-            self._start(tick.stamp_ns)
-            if tick.frame is not None:
-                self._log_image(self._left, tick.frame.left, tick.frame.stamp_ns)
-                self._log_image(self._right, tick.frame.right, tick.frame.stamp_ns)
-            if tick.vehicle is not None:
-                self._log(topics.VEHICLE, tick.vehicle)
-            for event in tick.health:
-                self._log(topics.HEALTH, event)
-            if tick.model is not None:
-                self._log(topics.MODEL, tick.model)
-            self._log(topics.TICK, record_of_tick(tick))
-            self._file.check()
-
-    def close(self) -> None:
-        """Write what is still open and the index; a second call does nothing.
-
-        Raises:
-            WorkFailedError: as `write`.
-        """
-        with self._lock:
-            writer, self._writer = self._writer, None
-            if writer is None:
-                return
-            for channel in self._channels.values():
-                channel.close()
-            writer.close()
-            self._file.close()
-            self._file.check()
-
-    def _start(self, stamp_ns: int) -> None:
-        if self._writer is None:
-            raise ValueError("the log is closed")
-        if self._started:
-            return
-        self._started = True
-        time_ns = self._time_ns(stamp_ns)
-        eyes = camera_calibrations(self._header.calibration, time_ns)
-        names = (topics.LEFT_CALIBRATION, topics.RIGHT_CALIBRATION)
-        for name, eye in zip(names, eyes, strict=True):
-            CameraCalibrationChannel(name, context=self._context).log(eye, log_time=time_ns)
-
-    def _log(self, topic: Topic, message: Any) -> None:
-        time_ns = self._time_ns(message.stamp_ns)
-        self._channel(topic).log(codec.encode(message), log_time=time_ns)
-        if topic == topics.VEHICLE:
-            self._pose.log(pose_in_frame(message, time_ns), log_time=time_ns)
-
-    def _log_image(self, channel: Any, image: Image | None, stamp_ns: int) -> None:
-        if image is not None:
-            time_ns = self._time_ns(stamp_ns)
-            channel.log(raw_image(image, time_ns), log_time=time_ns)
-
-    def _channel(self, topic: Topic) -> foxglove.Channel:
-        if topic.name not in self._channels:
-            name, data = codec.schema(record_class(topic))
-            self._channels[topic.name] = foxglove.Channel(
-                topic.name,
-                schema=foxglove.Schema(name=name, encoding="protobuf", data=data),
-                message_encoding="protobuf",
-                context=self._context,
-            )
-        return self._channels[topic.name]
-
-    def _time_ns(self, stamp_ns: int) -> int:
-        time_ns: int = stamp_ns + self._header.utc_offset_ns
-        if not 0 <= time_ns < _MAX_TIME_NS:
-            raise ValueError(f"stamp {stamp_ns} ns is at UTC {time_ns} ns, not in 1970 to 2106")
-        return time_ns
-
-
-def _check_class(topic: Topic, message: Any) -> None:
-    if type(message) is not topic.message:
-        found = type(message).__name__
-        raise TypeError(f"{topic.name} takes {topic.message.__name__}, not {found}")
 
 
 @dataclass(slots=True)
 class _Inputs:
-    """What was read since the last tick."""
+    """What was read since the last tick.
+
+    Attributes:
+        after_gap: nothing whole came since messages went missing: a tick may lack its inputs, and
+            what stands between belongs to a tick that is lost.
+    """
 
     images: dict[str, Message] = field(default_factory=dict)
     vehicle: VehicleState | None = None
     health: list[HealthEvent] = field(default_factory=list)
     model: ModelVersion | None = None
+    after_gap: bool = False
 
     def keep(self, message: Any) -> None:
         if isinstance(message, VehicleState):
@@ -216,7 +68,7 @@ class _Inputs:
 
 
 class FlightLog:
-    """Reads a log, whole or cut. Every pass reads the file anew, in the order it was written.
+    """Reads a log, whole or damaged. Every pass reads the file anew, in the order it was written.
 
     Attributes:
         path: of the file.
@@ -264,10 +116,14 @@ class FlightLog:
             yield from self.ticks()
             return
         for _, raw in self._raw(frozenset((topic.name,))):
-            yield self._decode(topic, raw.data)
+            yield raw if isinstance(raw, LogGap) else self._decode(topic, raw.data)
 
     def records(self) -> Iterator[tuple[Topic, Any]]:
-        """Yield every message of every topic in one pass; a tick follows the inputs it consumed."""
+        """Yield every message of every topic in one pass; a tick follows the inputs it consumed.
+
+        Where messages are missing, a `LogGap` stands, and after it everything from the first tick
+        on that is whole.
+        """
         return self._records(_INPUTS | frozenset(_TOPIC_OF))
 
     def frames(self) -> Iterator[StereoFrame]:
@@ -278,24 +134,36 @@ class FlightLog:
 
     def _records(self, names: frozenset[str]) -> Iterator[tuple[Topic, Any]]:
         inputs = _Inputs()
-        for name, raw in self._raw(names):
+        for name, raw in self._raw(names | {topics.GAP.name}):
             if name in _IMAGES:
                 inputs.images[name] = raw
                 continue
             topic = _TOPIC_OF[name]
-            message = self._decode(topic, raw.data)
-            if isinstance(message, TickRecord):
-                message = self._tick(message, inputs)
-                inputs = _Inputs()
+            message = raw if isinstance(raw, LogGap) else self._decode(topic, raw.data)
+            if isinstance(message, LogGap):
+                inputs = _Inputs(after_gap=True)
+            elif isinstance(message, TickRecord):
+                message = self._whole_tick(message, inputs)
+                inputs = _Inputs(after_gap=message is None)
             else:
                 inputs.keep(message)
-            yield topic, message
+            if message is not None and (not inputs.after_gap or topic in _ALONE):
+                yield topic, message
 
     def _decode(self, topic: Topic, data: bytes) -> Any:
         try:
             return codec.decode(record_class(topic), data)
         except codec.CodecError as error:
             raise UserError(f"{self.path}: {topic.name}: {error}") from error
+
+    def _whole_tick(self, record: TickRecord, inputs: _Inputs) -> Tick | None:
+        """Return the tick, None if a part of it is lost in a gap."""
+        try:
+            return self._tick(record, inputs)
+        except _IncompleteError as error:
+            if inputs.after_gap or self.damaged:
+                return None
+            raise UserError(str(error)) from error
 
     def _tick(self, record: TickRecord, inputs: _Inputs) -> Tick:
         health = tuple(inputs.health[len(inputs.health) - len(record.health_seq) :])
@@ -334,21 +202,39 @@ class FlightLog:
         except ValueError as error:
             raise UserError(f"{self.path}: {name}: {error}") from error
 
-    def _incomplete(self, tick: TickRecord) -> UserError:
-        return UserError(
+    def _incomplete(self, tick: TickRecord) -> _IncompleteError:
+        return _IncompleteError(
             f"{self.path}: tick {tick.seq} consumed a message that is not in the file; "
             f"a log that was filtered cannot be read back (needed: {', '.join(sorted(_INPUTS))})"
         )
 
-    def _raw(self, names: frozenset[str]) -> Iterator[tuple[str, Message]]:
+    def _raw(self, names: frozenset[str]) -> Iterator[tuple[str, Message | LogGap]]:
+        """Yield the messages of these topics as they stand in the file, and what gaps it has."""
         channels: dict[int, str] = {}
-        try:
-            for record in sound_records(self.path):
-                if isinstance(record, Channel):
-                    channels[record.id] = record.topic
-                elif isinstance(record, Message):
+        before_ns = gaps = 0
+        with mapped(self.path) as data:
+            walk = Walk(data)
+            for record in walk.records():
+                if isinstance(record, Message):
+                    before_ns = record.log_time
                     name = channels.get(record.channel_id, "")
                     if name in names:
                         yield name, record
-        except DamageError as error:
-            self.damaged = str(error)
+                elif isinstance(record, Channel):
+                    channels[record.id] = record.topic
+                elif isinstance(record, Gap):
+                    self.damaged, gaps = walk.damage, gaps + 1
+                    if topics.GAP.name in names:
+                        yield topics.GAP.name, self.gap_message(gaps, before_ns, record)
+            self.damaged = walk.damage or self.damaged
+
+    def gap_message(self, number: int, before_ns: int, gap: Gap) -> LogGap:
+        """Return the message that stands for a gap; the log time before it is in UTC, ns."""
+        stamp_ns = max(0, before_ns - self.header.utc_offset_ns)
+        lost = gap.end - gap.start
+        detail = f"{gap.reason}, from byte {gap.start} on"
+        return LogGap(number, stamp_ns, True, "damaged", 0, lost, detail)
+
+
+class _IncompleteError(Exception):
+    """A tick whose inputs are not in the file."""

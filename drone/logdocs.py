@@ -55,7 +55,7 @@ _HEADER = f"""\
 ## Header
 
 The first record is the metadata record `{HEADER_NAME}`, before any chunk, so that it survives a cut
-file. Its values are texts:
+file; it stands once more after the last chunk. Its values are texts:
 
 | Key | Meaning |
 |---|---|
@@ -88,13 +88,18 @@ frame `ned`: position (north, east, down) and `world_from_body` attitude as they
 viewers that think of z as up. They repeat `{topics.VEHICLE.name}` and are not read back.
 """
 
-_DAMAGE = """\
+_DAMAGE = f"""\
 ## Damaged logs
 
 A killed writer loses its open chunk (a second of images of 128 x 96 px) and the index; a full disk
-ends the log where it is. `FlightLog` needs no index: it reads chunk by chunk, verifies each
-checksum, stops at the first damage, and says in `damaged` up to which byte the file is sound. Most
-other readers need the index and find nothing in such a file.
+ends the log where it is. `FlightLog` needs no index and trusts no length: a chunk is what has the
+shape of one and the right checksum, so that an altered byte costs one chunk at most. It says in
+`damaged` what is lost, and where messages are missing it yields a [LogGap](#loggap) on
+`{topics.GAP.name}`; after a gap it goes on at the first tick whose inputs are all there. Most other
+readers need the index and find nothing in a cut file: `drone replay --repair damaged.mcap
+sound.mcap` copies what is sound, message by message as it is, into a log that every reader opens.
+
+Decisions can be verified up to the first gap only: the pilot's state is lost in it.
 """
 
 _READING = """\

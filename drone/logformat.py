@@ -1,9 +1,9 @@
 """What stands in a flight log besides the messages themselves: header and tick record.
 
 The header is the metadata record `drone.flight`, written before the first chunk, so that it
-survives a cut file; MCAP does not protect metadata by a checksum, so it carries its own. A `Tick`
-is written as its inputs, each on its own topic, followed by a slim `TickRecord` that says which of
-them it consumed.
+survives a cut file, and once more after the last, so that it survives an altered byte; MCAP does
+not protect metadata by a checksum, so it carries its own. A `Tick` is written as its inputs, each
+on its own topic, followed by a slim `TickRecord` that says which of them it consumed.
 """
 
 from __future__ import annotations
@@ -148,9 +148,9 @@ def header_from_metadata(texts: dict[str, str]) -> LogHeader:
     Raises:
         HeaderError: something is missing or altered.
     """
-    texts = dict(texts)
-    if texts.pop("crc32", "") != _checksum(texts):
+    if "crc32" not in texts or not is_sound(texts):
         raise HeaderError("its checksum does not match")
+    texts = {name: text for name, text in texts.items() if name != "crc32"}
     try:
         return LogHeader(
             format_version=int(texts["format_version"]),
@@ -169,6 +169,12 @@ def header_from_metadata(texts: dict[str, str]) -> LogHeader:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise HeaderError(f"{type(error).__name__}: {error}") from error
+
+
+def is_sound(texts: dict[str, str]) -> bool:
+    """Return whether the checksum of a header's texts matches, where it has one."""
+    rest = {name: text for name, text in texts.items() if name != "crc32"}
+    return texts.get("crc32", "") in ("", _checksum(rest))
 
 
 def _calibration(tree: dict[str, Any]) -> StereoCalibration:

@@ -1,21 +1,24 @@
-"""Opening and walking an MCAP file that may be cut, damaged, or someone else's.
+"""Opening an MCAP file that may be cut, damaged, or someone else's; and the file that is written.
 
-In comes a path, out come the log's header and, chunk after chunk in file order, its records. The
-usual readers lose everything of a cut file, or accept pixels that changed; here no index is needed,
-every chunk's checksum is verified, and the walk ends at the first damage.
+In comes a path, out come the log's header and what stands at the file's end. `drone.mcapwalk` walks
+what lies between.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
+import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
 
+from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
+from mcap.opcode import Opcode
 from mcap.reader import make_reader
-from mcap.records import Chunk, DataEnd, Metadata, Statistics
-from mcap.stream_reader import CRCValidationError, StreamReader, breakup_chunk
+from mcap.records import Metadata, Statistics
 
 from drone.errors import UserError, WorkFailedError
 from drone.logformat import (
@@ -24,9 +27,11 @@ from drone.logformat import (
     HeaderError,
     LogHeader,
     header_from_metadata,
+    is_sound,
 )
+from drone.mcapwalk import MAGIC, Summary
 
-_MAGIC = b"\x89MCAP"
+_HEAD = struct.Struct("<BQ")
 
 
 class LogFile:
@@ -94,12 +99,26 @@ class LogFile:
             raise WorkFailedError(f"{self._path}: the log ends here: {reason}") from self._failure
 
 
-class DamageError(Exception):
-    """The walk met damage; says up to where the file is sound and how much is lost."""
+@contextmanager
+def mapped(path: Path) -> Iterator[mmap.mmap]:
+    """Map a file into memory: only what is looked at is read.
+
+    Raises:
+        UserError: no such file, an empty one, or one that cannot be read.
+    """
+    _check_file(path)
+    try:
+        with (
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
+            yield data
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def read_header(path: Path, expected: frozenset[str]) -> LogHeader:
-    """Read the header, which stands before the first chunk.
+    """Read the header, which stands before the first chunk and once more after the last.
 
     Args:
         path: of the file.
@@ -108,119 +127,83 @@ def read_header(path: Path, expected: frozenset[str]) -> LogHeader:
     Raises:
         UserError: no such file, not an MCAP file, not a flight log, or of a newer format.
     """
-    size = _size(path)
-    try:
-        with path.open("rb") as file:
-            metadata = _header_metadata(file, size)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except Exception as error:
-        raise UserError(f"{path}: {_no_mcap(path)}") from error
-    if metadata is None:
-        raise UserError(f"{path}: an MCAP file, but no flight log: {_lacks(path, expected)}")
-    return _checked(path, metadata)
+    with mapped(path) as data:
+        if MAGIC not in (data[: len(MAGIC)], data[-len(MAGIC) :]):
+            raise UserError(f"{path}: not an MCAP file; expected a flight log")
+        summary = Summary.of(data)
+        headers, has_chunks = _beginning(data)
+        headers += [_metadata_at(data, at) for at in summary.metadata_at]
+    problem = ""
+    for texts in filter(None, headers):
+        try:
+            return _checked(path, texts)
+        except HeaderError as error:
+            problem = problem or str(error)
+    if problem:
+        raise UserError(f"{path}: the log's header is damaged: {problem}")
+    if summary.missing and not has_chunks:
+        raise UserError(
+            f"{path}: cut or damaged before its header was complete; nothing can be read"
+        )
+    raise UserError(f"{path}: an MCAP file, but no flight log: {_lacks(path, expected)}")
 
 
 def read_end(path: Path) -> tuple[Statistics | None, str | None]:
     """Read the statistics at the end of the file, or say what is wrong with its end."""
-    try:
-        with path.open("rb") as file:
-            summary = make_reader(file).get_summary()
-    except Exception:  # noqa: BLE001 - on damage mcap raises whatever it meets
-        summary = None
-    if summary is None or summary.statistics is None:
+    with mapped(path) as data:
+        statistics = Summary.of(data).statistics
+    if statistics is None:
         return None, "the end of the file is missing or damaged: it was cut, or its writer killed"
-    return summary.statistics, None
+    return statistics, None
 
 
-def sound_records(path: Path) -> Iterator[Any]:
-    """Yield the records in file order, those of a chunk once its checksum was verified.
-
-    The checksum over all chunks, verified at the end, notices a chunk that was skipped because its
-    own kind was altered.
-
-    Raises:
-        DamageError: after the last sound record, if data is lost. A damaged index loses none.
-    """
-    size = _size(path)
-    with path.open("rb") as file:
-        stream = _stream(file, size)
-        complete, sound = False, 0
-        while not complete:
-            try:
-                record = next(stream)
-                part = breakup_chunk(record, validate_crc=True) if _is_chunk(record) else [record]
-            except Exception as error:
-                raise DamageError(_loss(sound, size, error)) from error
-            complete, sound = isinstance(record, DataEnd), file.tell()
-            yield from part
-
-
-def _stream(file: IO[bytes], size: int) -> Iterator[Any]:
-    """Walk the records; no wild length can make it allocate more than the file's size."""
-    reader = StreamReader(file, emit_chunks=True, validate_crcs=True, record_size_limit=size)
-    return iter(reader.records)
-
-
-def _is_chunk(record: Any) -> bool:
-    return isinstance(record, Chunk)
-
-
-def _loss(sound: int, size: int, error: Exception) -> str:
-    if isinstance(error, CRCValidationError) and isinstance(error.record, DataEnd):
-        return "the file was altered: messages may be missing between those that were read"
-    return (
-        f"sound up to byte {sound} of {size}; the {size - sound} bytes from there on are lost "
-        f"({_words(error)})"
-    )
-
-
-def _words(error: Exception) -> str:
-    name = type(error).__name__
-    return f"{name}: {error}" if str(error) else name
-
-
-def _size(path: Path) -> int:
+def _check_file(path: Path) -> None:
     try:
         if not path.is_file():
             what = "a folder, not a log" if path.is_dir() else "no such file"
             raise UserError(f"{path}: {what}; expected a flight log (.mcap)")
-        size = path.stat().st_size
+        if not path.stat().st_size:
+            raise UserError(f"{path}: the file is empty; expected a flight log (.mcap)")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    if size == 0:
-        raise UserError(f"{path}: the file is empty; expected a flight log (.mcap)")
-    return size
 
 
-def _header_metadata(file: IO[bytes], size: int) -> dict[str, str] | None:
-    for record in _stream(file, size):
-        if isinstance(record, Metadata) and record.name == HEADER_NAME:
-            metadata: dict[str, str] = record.metadata
-            return metadata
-        if isinstance(record, Chunk | DataEnd):
-            break
-    return None
+def _beginning(data: mmap.mmap) -> tuple[list[dict[str, str] | None], bool]:
+    """Return the headers that stand before the first chunk, and whether there is a chunk."""
+    headers: list[dict[str, str] | None] = []
+    at = len(MAGIC)
+    while at + _HEAD.size <= len(data):
+        opcode, length = _HEAD.unpack(data[at : at + _HEAD.size])
+        if opcode in (Opcode.CHUNK, Opcode.DATA_END, Opcode.FOOTER):
+            return headers, bool(opcode == Opcode.CHUNK)
+        if opcode == Opcode.METADATA:
+            headers.append(_metadata_at(data, at))
+        at += _HEAD.size + length
+    return headers, False
 
 
-def _no_mcap(path: Path) -> str:
-    with path.open("rb") as file:
-        if file.read(len(_MAGIC)) == _MAGIC:
-            return "cut or damaged before its header was complete; nothing can be read"
-    return "not an MCAP file; expected a flight log"
+def _metadata_at(data: mmap.mmap, at: int) -> dict[str, str] | None:
+    """Return the texts of the header that is the record there, None if it is none."""
+    opcode, length = _HEAD.unpack(data[at : at + _HEAD.size])
+    if opcode != Opcode.METADATA or at + _HEAD.size + length > len(data):
+        return None
+    content = data[at + _HEAD.size : at + _HEAD.size + length]
+    try:
+        metadata = Metadata.read(ReadDataStream(BytesIO(content)))
+    except Exception:  # noqa: BLE001 - on damage mcap raises whatever it meets
+        return None
+    texts: dict[str, str] = metadata.metadata
+    return texts if metadata.name == HEADER_NAME else None
 
 
-def _checked(path: Path, metadata: dict[str, str]) -> LogHeader:
-    version = metadata.get("format_version", "")
-    if version.isdecimal() and int(version) > FORMAT_VERSION:
+def _checked(path: Path, texts: dict[str, str]) -> LogHeader:
+    version = texts.get("format_version", "")
+    if version.isdecimal() and int(version) > FORMAT_VERSION and is_sound(texts):
         raise UserError(
             f"{path}: log format {version}, and this version reads up to {FORMAT_VERSION}: "
-            f"update the software (the log was written by {metadata.get('software')})"
+            f"update the software (the log was written by {texts.get('software')})"
         )
-    try:
-        return header_from_metadata(metadata)
-    except HeaderError as error:
-        raise UserError(f"{path}: the log's header is damaged: {error}") from error
+    return header_from_metadata(texts)
 
 
 def _lacks(path: Path, expected: frozenset[str]) -> str:

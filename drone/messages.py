@@ -416,6 +416,27 @@ class FlightEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class LogGap:
+    """Messages are missing here in the log; nothing can be replayed exactly across a gap.
+
+    Attributes:
+        stamp_ns: of the last message before the gap.
+        kind: `dropped` by the writer, whose disk was too slow, or `damaged` in the file.
+        messages: how many are missing, 0 where that is unknown.
+        lost_bytes: of the file, 0 where the messages were never in it.
+        detail: more, in words.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    kind: str
+    messages: int
+    lost_bytes: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class LearnerReport:
     """How learning stands, once per candidate: published, refused or rolled back.
 

@@ -25,7 +25,7 @@ from drone import config, topics
 from drone.clock import s_from_ns
 from drone.errors import UserError
 from drone.flightlog import FlightLog
-from drone.messages import Decision, DistanceLabel, FrameCheck, MonoEstimate, Tick
+from drone.messages import Decision, DistanceLabel, FrameCheck, LogGap, MonoEstimate, Tick
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilot import Pilot, PilotState, decide
 
@@ -43,6 +43,7 @@ class Verification:
         first: the first difference, in words, empty if none.
         flown_s: time between the first and the last tick.
         damaged: what the log lost, None if nothing.
+        gap: why nothing after the last replayed tick can be verified, None if all was.
     """
 
     ticks: int = 0
@@ -51,6 +52,7 @@ class Verification:
     first: str = ""
     flown_s: float = 0.0
     damaged: str | None = None
+    gap: str | None = None
 
     def compare(self, tick: Tick, logged: Any, replayed: Any, tolerance: float) -> None:
         """Compare two messages field by field."""
@@ -70,6 +72,7 @@ class _Moment:
     """One tick of the log, as its records come in."""
 
     tick: Tick
+    gap: LogGap | None = None
     check: FrameCheck | None = None
     label: DistanceLabel | None = None
     estimate: MonoEstimate | None = None
@@ -95,10 +98,12 @@ def verify(
     state = PilotState.from_json(log.header.pilot_state)
     result = Verification()
     first_ns: int | None = None
+    before: Tick | None = None
     for moment in _moments(log):
-        if moment.decision is None:
-            break  # the log was cut between a tick and its decision
-        tick = moment.tick
+        result.gap = _gap(before, moment)
+        if result.gap is not None or moment.decision is None:
+            break  # the pilot's state is lost in the gap; or the log was cut before a decision
+        tick = before = moment.tick
         first_ns = tick.stamp_ns if first_ns is None else first_ns
         percept = Percept(moment.check, moment.label, moment.estimate)
         if pilot is not None:
@@ -115,13 +120,28 @@ def verify(
     return result
 
 
+def _gap(before: Tick | None, moment: _Moment) -> str | None:
+    """Return what is missing between two ticks, in words."""
+    if moment.gap is not None:
+        gap = moment.gap
+        many = f"{gap.messages} messages " if gap.messages else ""
+        return f"after {s_from_ns(gap.stamp_ns):.2f} s: {many}{gap.kind} ({gap.detail})"
+    if before is not None and moment.tick.seq != before.seq + 1:
+        after = f"after {s_from_ns(before.stamp_ns):.2f} s"
+        return f"{after}: tick {moment.tick.seq} follows tick {before.seq}"
+    return None
+
+
 def _moments(log: FlightLog) -> Iterator[_Moment]:
     moment: _Moment | None = None
+    gap: LogGap | None = None
     for topic, message in log.records():
         if topic == topics.TICK:
             if moment is not None:
                 yield moment
-            moment = _Moment(message)
+            moment, gap = _Moment(message, gap), None
+        elif topic == topics.GAP:
+            gap = gap or message
         elif moment is None:
             continue
         elif topic == topics.CHECK:

@@ -46,5 +46,9 @@ DECISION = Topic("/pilot/decision", messages.Decision, "every tick", False)
 LEARNER = Topic("/learner/report", messages.LearnerReport, "on every new version", False)
 TRUTH = Topic("/sim/truth", messages.Truth, "every frame, in simulation only", False)
 EVENT = Topic("/flight/event", messages.FlightEvent, "on change", False)
+GAP = Topic("/log/gap", messages.LogGap, "where messages are missing", False)
 
-TOPICS = (TICK, VEHICLE, HEALTH, MODEL, CHECK, FOUND, LABEL, MONO, DECISION, LEARNER, TRUTH, EVENT)
+TOPICS = (
+    *(TICK, VEHICLE, HEALTH, MODEL, CHECK, FOUND, LABEL, MONO, DECISION, LEARNER, TRUTH),
+    *(EVENT, GAP),
+)

@@ -392,18 +392,18 @@ def test_a_changed_byte_never_changes_a_tick(
         changed = bytearray(data)
         changed[position] ^= 1 << int(rng.integers(8))
         path.write_bytes(changed)
-        try:
-            log = FlightLog(path)
-        except UserError:
-            assert position < 3000  # the header itself
-            continue
+        log = FlightLog(path)
         found = [bits(tick) for tick in log.ticks()]
-        assert found == expected[: len(found)]
+        rest = iter(expected)
+        assert all(tick in rest for tick in found)  # those of the flight, in order
+        assert len(found) > len(expected) - 30
         assert len(found) == len(expected) or log.damaged
 
 
-def test_a_chunk_that_became_something_else_is_missed(tmp_path: Path, whole: Path) -> None:
-    """mcap skips records of an unknown kind without a word; the file's checksum tells."""
+def test_a_chunk_that_became_something_else_is_read_all_the_same(
+    tmp_path: Path, whole: Path
+) -> None:
+    """mcap skips records of an unknown kind without a word; the chunk's own checksum is right."""
     data = bytearray(whole.read_bytes())
     with whole.open("rb") as file:
         summary = make_reader(file).get_summary()
@@ -412,11 +412,22 @@ def test_a_chunk_that_became_something_else_is_missed(tmp_path: Path, whole: Pat
     path = tmp_path / "changed.mcap"
     path.write_bytes(data)
     log = FlightLog(path)
-    assert log.damaged is None  # its end is sound
-    assert sum(1 for _ in log.ticks()) < 200
-    assert (
-        log.damaged == "the file was altered: messages may be missing between those that were read"
-    )
+    assert sum(1 for _ in log.ticks()) == 200
+    assert log.damaged is None
+
+
+def test_a_chunk_that_was_taken_out_is_missed(tmp_path: Path, whole: Path) -> None:
+    data = whole.read_bytes()
+    with whole.open("rb") as file:
+        summary = make_reader(file).get_summary()
+    assert summary is not None
+    chunk = summary.chunk_indexes[3]
+    rest = data[chunk.chunk_start_offset + chunk.chunk_length :]
+    path = tmp_path / "changed.mcap"
+    path.write_bytes(data[: chunk.chunk_start_offset] + rest)
+    log = FlightLog(path)
+    assert log.damaged
+    assert 0 < sum(1 for _ in log.ticks()) < 200
 
 
 def test_the_loss_is_said_in_bytes(tmp_path: Path, whole: Path) -> None:
@@ -447,7 +458,7 @@ def _newer(path: Path) -> Path:
 def _altered(path: Path) -> Path:
     write(path, [])
     data = path.read_bytes()
-    path.write_bytes(data.replace(b"seed = 3", b"seed = 4", 1))
+    path.write_bytes(data.replace(b"seed = 3", b"seed = 4"))
     return path
 
 
@@ -597,7 +608,8 @@ def test_a_reader_of_foxglove_schemas_sees_calibration_and_poses(
 
 def test_the_header_is_plain_metadata(whole: Path) -> None:
     with whole.open("rb") as file:
-        (metadata,) = make_reader(file).iter_metadata()
+        metadata, again = make_reader(file).iter_metadata()
+    assert metadata == again  # at the start and at the end
     assert metadata.name == "drone.flight"
     assert metadata.metadata["seed"] == "3"
     assert metadata.metadata["config_toml"] == HEADER.config_toml

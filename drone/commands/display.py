@@ -64,6 +64,14 @@ def many_progress(total: int, quiet: bool, what: str = "flights") -> Iterator[Ca
         yield lambda: bar.advance(task)
 
 
+@contextmanager
+def share_progress(what: str, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """Show which share of the work is done."""
+    with _bar(what, "{task.percentage:.0f} %", quiet=quiet) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
 def number(value: float | None, digits: int = 1, unit: str = "") -> str:
     """Return a figure as a person reads it; unknown is a dash."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import time
 from collections.abc import Mapping
@@ -46,7 +47,8 @@ def parser() -> argparse.ArgumentParser:
         "  drone replay film.avi --calibration stereo.toml --end 60\n"
         "  drone replay --live /dev/video0 --calibration stereo.toml --end 60\n"
         "  drone replay runs/20260101-120000-room --retrain\n"
-        "  drone replay runs/20260101-120000-room --verify",
+        "  drone replay runs/20260101-120000-room --verify\n"
+        "  drone replay --repair damaged.mcap sound.mcap",
     )
     p.add_argument("input", nargs="?", help=INPUT_HELP)
     p.add_argument("--verify", action="store_true", help="replay a log's decisions and compare")
@@ -60,6 +62,13 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with --verify: from the images and models instead of the logged estimates",
     )
+    p.add_argument(
+        "--repair",
+        nargs=2,
+        type=Path,
+        metavar=("IN", "OUT"),
+        help="write what is sound of a damaged log as a new log, and say what is lost",
+    )
     add_start_options(p)
     p.add_argument("--no-report", action="store_true", help="leave report.html out")
     add_input_options(p)
@@ -71,6 +80,8 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Verify or learn."""
+    if args.repair is not None:
+        return _repair(args)
     request = live_request(args)
     if request is not None:
         return _learn_live(request, args)
@@ -88,6 +99,25 @@ def run(args: argparse.Namespace) -> int:
             f"{args.input} is no flight: --verify and --retrain need a run folder or a log"
         )
     return _learn(found, args)
+
+
+def _repair(args: argparse.Namespace) -> int:
+    if args.input is not None or args.verify or args.retrain or args.recompute:
+        raise UserError("--repair IN OUT goes alone: it names both logs itself")
+    from drone.commands.display import share_progress
+    from drone.logrepair import repair
+
+    source, target = args.repair
+    with share_progress("repairing", quiet=args.json) as on_progress:
+        found = repair(resolve_input(str(source)).log or source, target, on_progress)
+    if args.json:
+        print_json({**dataclasses.asdict(found), "repaired": str(target)})
+        return 0
+    console = Console()
+    console.print(f"Damage: {found.damaged or 'none; the log is sound'}.", soft_wrap=True)
+    left_out = f"; {found.unknown} of unknown topics left out" if found.unknown else ""
+    console.print(f"{found.messages} messages copied to {target}{left_out}.", soft_wrap=True)
+    return 0
 
 
 def _of_a_flight(found: Input, log: Path, args: argparse.Namespace) -> int:
@@ -116,6 +146,7 @@ def _verify(path: Path, args: argparse.Namespace) -> int:
         "mismatches": result.mismatches,
         "first_mismatch": result.first or None,
         "damaged": result.damaged,
+        "first_gap": result.gap,
         "flown_s": round(result.flown_s, 3),
         "wall_s": round(wall_s, 3),
         "real_time_factor": round(result.flown_s / wall_s, 1),
@@ -131,6 +162,8 @@ def _print_verification(figures: Mapping[str, object]) -> None:
     console = Console()
     if figures["damaged"]:
         console.print(f"The log is damaged: {figures['damaged']}")
+    if figures["first_gap"]:
+        console.print(f"Cannot be verified beyond its first gap, {figures['first_gap']}")
     console.print(
         f"{figures['ticks']} ticks, {figures['compared_fields']} values compared, "
         f"{figures['mismatches']} differ ({figures['real_time_factor']} x real time)."
