@@ -5,7 +5,7 @@
     .mcap ─► chunk after chunk in file order ─► Tick, rebuilt bit for bit; messages
 
 A log holds every tick that the pilot consumed, so that a flight can be replayed exactly. The writer
-appends to the file chunk by chunk: a killed process loses its open chunk (256 KiB before
+appends to the file chunk by chunk: a killed process loses its open chunk (128 KiB before
 compression, at most a second) and the index, nothing else. The reader therefore needs no index; it
 checks every chunk's checksum and passes over what is damaged, leaving a `LogGap` in its place.
 `docs/logs.md` describes the format.

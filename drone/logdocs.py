@@ -48,7 +48,7 @@ open it as it is. This is format version {FORMAT_VERSION}; a reader refuses a ne
   the order in which they were written, which is not always the order of their log times.
 - An unknown number is NaN. Units are in the names. Frames: world NED, body FRD, camera optical
   (x right, y down, z forward).
-- Chunks of about 256 KiB before compression, zstd, each with its CRC-32.
+- Chunks of about 128 KiB before compression, zstd, each with its CRC-32.
 """
 
 _HEADER = f"""\

@@ -1,6 +1,6 @@
 """Writing a flight log: in come ticks and messages, out comes one MCAP file.
 
-The file grows chunk by chunk, each written at once: a killed process loses its open chunk (256 KiB
+The file grows chunk by chunk, each written at once: a killed process loses its open chunk (128 KiB
 before compression, at most a second) and the index, nothing else.
 """
 
@@ -30,7 +30,7 @@ from drone.messages import Image, Tick
 from drone.topics import Topic
 from drone.viewermessages import camera_calibrations, pose_in_frame, raw_image
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 128 * 1024
 _MAX_TIME_NS = 2**32 * NS_PER_S
 """Foxglove's timestamps hold unsigned 32-bit seconds."""
 

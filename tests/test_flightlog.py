@@ -357,7 +357,7 @@ def test_a_killed_writer_loses_at_most_its_open_chunk(tmp_path: Path, flight: li
     assert log.damaged
     found = [bits(tick) for tick in log.ticks()]
     assert found == [bits(tick) for tick in flight[: len(found)]]
-    assert len(found) > len(flight) - 25
+    assert len(found) >= len(flight) - 20  # at most one second is lost
 
 
 # Damage
