@@ -173,17 +173,19 @@ def remember(
     cos, sin = math.cos(pose.yaw_rad), math.sin(pose.yaw_rad)
     eye_n, eye_e = _eye(pose, view, cos, sin)
     kept, last = [], len(sectors_m) - 1  # of a thing on the edge of the view a sector sees a part
-    for point in memory.points:
-        north, east, seen_ns = point[0] - eye_n, point[1] - eye_e, point[2]
+    left_tan, share = view.left_tan, len(sectors_m) / (view.right_tan - view.left_tan)
+    for point in memory.points:  # as `View.sector`, written out: it is most of a tick's work
+        north_m, east_m, seen_ns = point
         if seen_ns < oldest_ns:
             continue
-        ahead, aside = cos * north + sin * east, cos * east - sin * north
-        sector = view.sector(ahead, aside, len(sectors_m))
-        if (
-            not 0 < sector < last
-            or not math.hypot(ahead, aside) <= sectors_m[sector] + config.clear_m
-        ):
-            kept.append(point)
+        north, east = north_m - eye_n, east_m - eye_e
+        ahead = cos * north + sin * east
+        if ahead >= ATTACHED_M:
+            aside = cos * east - sin * north
+            at = (aside / ahead - left_tan) * share
+            if 1 <= at < last and math.hypot(ahead, aside) <= sectors_m[int(at)] + config.clear_m:
+                continue
+        kept.append(point)
     for sector, range_m in enumerate(sectors_m):
         if range_m <= config.remember_m:  # not where unknown
             tangent = view.tangent(sector, len(sectors_m))
@@ -231,13 +233,15 @@ def around(
     cos, sin = math.cos(pose.yaw_rad), math.sin(pose.yaw_rad)
     eye_n, eye_e = _eye(pose, view, cos, sin)
     near = []
+    left_tan, right_tan, reach_m = view.left_tan, view.right_tan, config.remember_m
     for north_m, east_m, seen_ns in memory.points:
         north, east = north_m - eye_n, east_m - eye_e
         ahead, aside = cos * north + sin * east, cos * east - sin * north
-        if seen_ns < oldest_ns or view.sector(ahead, aside, 1) >= 0:
+        in_view = ahead >= ATTACHED_M and left_tan <= aside / ahead <= right_tan
+        if in_view or seen_ns < oldest_ns:
             continue
         forward, right = ahead + view.eye_forward_m, aside + view.eye_right_m
-        if math.hypot(forward, right) <= config.remember_m:
+        if math.hypot(forward, right) <= reach_m:
             near.append((forward, right))
     return tuple(near)
 

@@ -120,20 +120,20 @@ def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfi
     let_go = handed_over(state, now_ns, config)
     rules = (config.switching, config.health)
     checked = health.step(state.health, now_ns, percept.check, tick.health, rules)
-    state = replace(state, health=checked, vehicle=tick.vehicle or state.vehicle)
+    sees, label = checked.stereo_sees, percept.label
+    stereo = state.stereo if label is None else _stereo_sight(label, sees, config)
+    vehicle = tick.vehicle or state.vehicle
+    state = replace(state, health=checked, vehicle=vehicle, stereo=stereo)
     trusted = trust.begun(state.trust, now_ns)
     if tick.model is not None and _flies(tick.model, percept.estimate):
         state = replace(state, model=tick.model.seq, mono_recent=())
         average_s = config.mono.average_s
         trusted = trust.rescore(trusted, tick.model, stop_m, average_s, config.trust)
-    if percept.label is not None:
-        state = replace(state, stereo=_stereo_sight(percept.label, checked.stereo_sees, config))
     if percept.estimate is not None:
         state = _with_estimate(state, percept.estimate, config)
-        seen = percept.estimate
-        trusted = trust.see(trusted, _glance(seen), config.trust)
-        pair = _pair(state, percept.label)
-        if pair is not None and checked.stereo_sees and not let_go:
+        trusted = trust.see(trusted, _glance(percept.estimate), config.trust)
+        pair = _pair(state, label) if sees and not let_go else None
+        if pair is not None:
             trusted = trust.add_pair(trusted, pair, stop_m, config.trust)
     allowed = config.switching.strategy != "stereo_only"
     trusted = trust.step(trusted, now_ns, checked.stereo_ok and not let_go, allowed, config.trust)
@@ -152,22 +152,28 @@ def _stereo_sight(label: DistanceLabel, sees: bool, config: PilotConfig) -> Sigh
     return _sight(label.stamp_ns, sees and label.valid, label.obstacle_m, label.sectors_m)
 
 
-def _sight(stamp_ns: int, sees: bool, obstacle_m: float, sectors_m: tuple[float, ...]) -> Sight:
+def _sight(
+    stamp_ns: int,
+    sees: bool,
+    obstacle_m: float,
+    sectors_m: tuple[float, ...],
+    certainty: float = math.nan,
+) -> Sight:
     if not (sees and math.isfinite(obstacle_m)):
         return Sight(stamp_ns)
-    return Sight(stamp_ns, obstacle_m, sectors_m)
+    return Sight(stamp_ns, obstacle_m, sectors_m, certainty)
 
 
 def _with_estimate(state: PilotState, estimate: MonoEstimate, config: PilotConfig) -> PilotState:
     oldest_ns = estimate.stamp_ns - ns_from_s(config.mono.average_s)
     recent = tuple(entry for entry in state.mono_recent if entry[0] >= oldest_ns)
     stamp_ns, sees = estimate.stamp_ns, estimate.valid and state.health.sees(estimate.eye)
-    sight = _sight(stamp_ns, sees, estimate.cautious_m, estimate.sectors_m)
+    sight = _sight(stamp_ns, sees, estimate.cautious_m, estimate.sectors_m, _certainty(estimate))
     known = math.isfinite(sight.obstacle_m)
     sees_both = sees and state.health.stereo_sees
     return replace(
         state,
-        mono=replace(sight, certainty=_certainty(estimate)) if known else sight,
+        mono=sight,
         both=_sight(stamp_ns, sees_both, estimate.both_m, estimate.both_sectors_m),
         mono_recent=(*recent, (estimate.stamp_ns, sight.obstacle_m)),
         mono_known_ns=sight.stamp_ns if known else state.mono_known_ns,
