@@ -167,6 +167,7 @@ def test_the_corridor_is_the_hull_and_its_margin():
         ("[flight]\nduration_s = inf\n", "flight.duration_s = inf"),
         ("[flight]\nduration_s = nan\n", "flight.duration_s = nan"),
         ("[pilot.trust]\nmax_fpr = 1.1\n", "pilot.trust.max_fpr = 1.1"),
+        ("[pilot.trust]\nwindow_s = 200\n", "pilot.trust: holdout_window_s must not be less"),
         ("flight = 3\n", "flight = 3"),
         ('[pilot.switching]\nstrategy = "mono"\n', "'stereo_only' or 'mono_only'"),
         ("[pilot]\ntick_hz = 7\n", "pilot.tick_hz = 7 must divide 240 Hz"),

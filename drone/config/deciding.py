@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from drone.config.base import Count, NotNegative, Positive, Section, Share
 
@@ -56,6 +56,12 @@ class TrustConfig(Section):
     """What counts of both is the median over the images of the latest so many seconds."""
     familiar_again_s: NotNegative = 2.0
     """Both must be normal again this long before the licence goes on."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> TrustConfig:
+        if self.holdout_window_s < self.window_s:
+            raise ValueError("holdout_window_s must not be less than window_s")
+        return self
 
 
 class MemoryConfig(Section):
