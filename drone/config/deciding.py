@@ -50,8 +50,10 @@ class TrustConfig(Section):
     max_unfamiliarity: Positive = 1.5
     """Mono's licence is withheld, frozen or not, where the images are less like what was learned
     than this; 1 is the 99th percentile of held-out frames. Models that do not say are not asked."""
-    max_uncertainty: Positive = 1.5
-    """Likewise where mono is less sure of the obstacle distance than this; 1 is likewise."""
+    max_uncertainty: Positive = 3.0
+    """Likewise where mono is less sure of the obstacle distance than this; 1 is likewise. Farther
+    off than that of familiarity, since what mono is unsure of counts as nearer anyway: a far wall
+    can be twice as uncertain as is normal, and makes the drone careful, not lost."""
     unfamiliar_s: Positive = 1.0
     """What counts of both is the median over the images of the latest so many seconds."""
     familiar_again_s: NotNegative = 2.0

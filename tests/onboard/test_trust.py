@@ -400,7 +400,8 @@ def test_overrides_end_a_licence_where_stereo_seldom_answers():
 
 # Familiarity
 
-FAMILIAR = TrustConfig(**{**CONFIG.model_dump(), "max_unfamiliarity": 1.5, "familiar_again_s": 2.0})
+LIMITS = {"max_unfamiliarity": 1.5, "max_uncertainty": 1.5, "familiar_again_s": 2.0}
+FAMILIAR = TrustConfig(**{**CONFIG.model_dump(), **LIMITS})
 
 
 def glance(now_s, unfamiliarity=math.nan, unsure=math.nan):
