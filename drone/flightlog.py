@@ -30,7 +30,7 @@ from drone.mcapfile import mapped, read_end, read_header
 from drone.mcapwalk import Gap, Walk
 from drone.messages import HealthEvent, Image, LogGap, ModelVersion, StereoFrame, Tick, VehicleState
 from drone.topics import Topic
-from drone.viewermessages import image_from_raw
+from drone.viewermessages import image_from_jpeg, image_from_raw
 
 __all__ = ["FORMAT_VERSION", "LIVE_SOURCE", "FlightLog", "FlightLogWriter", "LogHeader"]
 
@@ -198,7 +198,7 @@ class FlightLog:
 
     def _image(self, name: str, data: bytes) -> Image:
         try:
-            return image_from_raw(data)
+            return image_from_jpeg(data) if self.header.jpeg_quality else image_from_raw(data)
         except ValueError as error:
             raise UserError(f"{self.path}: {name}: {error}") from error
 

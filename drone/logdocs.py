@@ -82,7 +82,9 @@ no tick consumed may stand between two ticks.
 _VIEWERS = f"""\
 ## For viewers
 
-Images are `mono8`, lossless. Images and calibrations are in the frame `camera`, the left eye's
+Images are `foxglove.RawImage`, `mono8`, lossless; with `flight.jpeg_quality` above 0 they are
+`foxglove.CompressedImage`, JPEG: smaller, and labels can then no longer be made again from them
+(`--verify --recompute` says so). Images and calibrations are in the frame `camera`, the left eye's
 optical frame; the right eye's offset is in its `P`, as usual for rectified stereo. Poses are in the
 frame `ned`: position (north, east, down) and `world_from_body` attitude as they are, not turned for
 viewers that think of z as up. They repeat `{topics.VEHICLE.name}` and are not read back.
@@ -98,6 +100,9 @@ shape of one and the right checksum, so that an altered byte costs one chunk at 
 `{topics.GAP.name}`; after a gap it goes on at the first tick whose inputs are all there. Most other
 readers need the index and find nothing in a cut file: `drone replay --repair damaged.mcap
 sound.mcap` copies what is sound, message by message as it is, into a log that every reader opens.
+
+What flies live writes through a queue in a thread of its own, bounded in bytes; what the disk is
+too slow for is dropped, and stands in the log as a gap of kind `dropped`. In lockstep nothing is.
 
 Decisions can be verified up to the first gap only: the pilot's state is lost in it.
 """

@@ -43,6 +43,7 @@ class LogHeader:
         pilot_state: the pilot's state before the first tick, JSON.
         source: `sim`, or where recorded input came from; a live camera's begins with `live `.
         extra: more, by name (for example the room, for the report).
+        jpeg_quality: of the images, 1 to 100; 0 where they are lossless.
     """
 
     format_version: int
@@ -54,6 +55,7 @@ class LogHeader:
     pilot_state: str
     source: str
     extra: dict[str, str]
+    jpeg_quality: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,7 @@ def header_from_metadata(texts: dict[str, str]) -> LogHeader:
             calibration=_calibration(json.loads(texts["calibration"])),
             pilot_state=texts["pilot_state"],
             source=texts["source"],
+            jpeg_quality=int(texts.get("jpeg_quality", "0")),
             extra={
                 name.removeprefix(_EXTRA): text
                 for name, text in texts.items()

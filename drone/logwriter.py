@@ -12,7 +12,12 @@ from types import TracebackType
 from typing import Any
 
 import foxglove
-from foxglove.channels import CameraCalibrationChannel, PoseInFrameChannel, RawImageChannel
+from foxglove.channels import (
+    CameraCalibrationChannel,
+    CompressedImageChannel,
+    PoseInFrameChannel,
+    RawImageChannel,
+)
 from foxglove.mcap import MCAPWriteOptions
 
 from drone import codec, topics
@@ -28,7 +33,7 @@ from drone.logformat import (
 from drone.mcapfile import LogFile
 from drone.messages import Image, Tick
 from drone.topics import Topic
-from drone.viewermessages import camera_calibrations, pose_in_frame, raw_image
+from drone.viewermessages import camera_calibrations, jpeg_image, pose_in_frame, raw_image
 
 CHUNK_BYTES = 128 * 1024
 _MAX_TIME_NS = 2**32 * NS_PER_S
@@ -61,8 +66,9 @@ class FlightLogWriter:
             self._file, context=self._context, writer_options=options
         )
         self._writer.write_metadata(HEADER_NAME, metadata_from_header(header))
-        self._left = RawImageChannel(topics.LEFT_IMAGE, context=self._context)
-        self._right = RawImageChannel(topics.RIGHT_IMAGE, context=self._context)
+        image_channel = CompressedImageChannel if header.jpeg_quality else RawImageChannel
+        self._left = image_channel(topics.LEFT_IMAGE, context=self._context)
+        self._right = image_channel(topics.RIGHT_IMAGE, context=self._context)
         self._pose = PoseInFrameChannel(topics.POSE, context=self._context)
 
     def __enter__(self) -> FlightLogWriter:
@@ -87,7 +93,7 @@ class FlightLogWriter:
         if topic == topics.TICK:
             self.write_tick(message)
             return
-        _check_class(topic, message)
+        check_class(topic, message)
         with self._lock:
             self._start(message.stamp_ns)
             self._log(topic, message)
@@ -152,7 +158,9 @@ class FlightLogWriter:
     def _log_image(self, channel: Any, image: Image | None, stamp_ns: int) -> None:
         if image is not None:
             time_ns = self._time_ns(stamp_ns)
-            channel.log(raw_image(image, time_ns), log_time=time_ns)
+            quality = self._header.jpeg_quality
+            message = jpeg_image(image, time_ns, quality) if quality else raw_image(image, time_ns)
+            channel.log(message, log_time=time_ns)
 
     def _channel(self, topic: Topic) -> foxglove.Channel:
         if topic.name not in self._channels:
@@ -172,7 +180,12 @@ class FlightLogWriter:
         return time_ns
 
 
-def _check_class(topic: Topic, message: Any) -> None:
+def check_class(topic: Topic, message: Any) -> None:
+    """Refuse a message that is not of the topic's class.
+
+    Raises:
+        TypeError: it is not.
+    """
     if type(message) is not topic.message:
         found = type(message).__name__
         raise TypeError(f"{topic.name} takes {topic.message.__name__}, not {found}")

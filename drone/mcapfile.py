@@ -32,6 +32,7 @@ from drone.logformat import (
 from drone.mcapwalk import MAGIC, Summary
 
 _HEAD = struct.Struct("<BQ")
+_HELD_BYTES = 256 * 1024
 
 
 class LogFile:
@@ -50,7 +51,8 @@ class LogFile:
         """
         self._path = path
         self._failure: OSError | None = None
-        self._position = self._end = 0
+        self._position = self._end = self._held_at = 0
+        self._held = bytearray()
         try:
             self._file = path.open("xb", buffering=0)
         except FileExistsError:
@@ -59,30 +61,47 @@ class LogFile:
             raise WorkFailedError(f"{path}: cannot be made: {error.strerror}") from error
 
     def write(self, data: bytes) -> int:
-        """Write all of the data, or note why not and pretend."""
-        rest = memoryview(data)
-        try:
-            while rest and self._failure is None:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            self._failure = error
+        """Take the data; what stands together is written together, a chunk as soon as it ends.
+
+        A chunk ends by going back to its head, and that is what makes this write.
+        """
+        if self._position != self._held_at + len(self._held):
+            self._write_held()
+            self._held_at = self._position
+        self._held += data
+        if len(self._held) >= _HELD_BYTES:
+            self._write_held()
         self._position += len(data)
         self._end = max(self._end, self._position)
         return len(data)
 
+    def _write_held(self) -> None:
+        """Write all that is held, or note why not and pretend."""
+        held, self._held = bytes(self._held), bytearray()
+        done = 0
+        try:
+            while done < len(held) and self._failure is None:
+                done += os.pwrite(self._file.fileno(), held[done:], self._held_at + done)
+        except OSError as error:
+            self._failure = error
+        self._held_at += len(held)
+
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As of a file, also of one that no longer grows."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
-        self._position = base + offset
-        if self._failure is None:
-            self._file.seek(self._position)
-        return self._position
+        """As of a file, also of one that no longer grows; MCAP's writer asks often where it is."""
+        if whence == os.SEEK_CUR:
+            offset += self._position
+        elif whence == os.SEEK_END:
+            offset += self._end
+        self._position = offset
+        return offset
 
     def flush(self) -> None:
-        """Do nothing: every write goes to the system at once."""
+        """Write what is held."""
+        self._write_held()
 
     def close(self) -> None:
         """Close the file."""
+        self._write_held()
         try:
             self._file.close()
         except OSError as error:

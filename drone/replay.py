@@ -93,6 +93,12 @@ def verify(
         UserError: not a flight log, or one of another version's pilot.
     """
     log = FlightLog(path)
+    if recompute and log.header.jpeg_quality:
+        raise UserError(
+            f"{path}: its images are lossy from the first frame on (JPEG "
+            f"{log.header.jpeg_quality}): labels and estimates cannot be made again from them; "
+            "--verify without --recompute replays the decisions"
+        )
     tree = config.loads(log.header.config_toml, f"{path} (its configuration)")
     pilot = Pilot(tree.pilot, Perception(tree.pilot, log.header.calibration)) if recompute else None
     state = PilotState.from_json(log.header.pilot_state)

@@ -158,6 +158,7 @@ def log_header(
         pilot_state=session.state.to_json(),
         source=source,
         extra={},
+        jpeg_quality=config.flight.jpeg_quality,
     )
 
 

@@ -19,6 +19,7 @@ import cv2
 
 from drone import runfolder
 from drone.flightlog import FlightLogWriter
+from drone.logqueue import QueuedLogWriter
 from drone.messages import Decision, HealthEvent, Tick, VehicleState
 from drone.onboard.camera import CameraSample, FrameSource
 from drone.onboard.health import events
@@ -75,7 +76,7 @@ def replay_dataset(
         header = log_header(config, source.calibration, session, name, source.utc_offset_ns)
         health = HealthNotes()
         try:
-            with FlightLogWriter(folder.log, header) as log:
+            with (FlightLogWriter if waits else QueuedLogWriter)(folder.log, header) as log:
                 interrupted = _learn(session, log, source, health, on_progress)
         except BaseException:
             folder.discard()

@@ -24,6 +24,7 @@ SUITES = {
     "labels": "bench_labels",
     "sim": "bench_sim",
     "env": "bench_env",
+    "log": "bench_log",
     "learn": "bench_learn",
 }
 """Suite -> module of `drone.commands`; the first is measured where none is named."""

@@ -20,6 +20,8 @@ class FlightConfig(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "room"
     seed: Annotated[int, Field(ge=0, lt=SEEDS)] = 0
     duration_s: Annotated[float, Field(gt=0, le=86400)] = 360.0
+    jpeg_quality: Annotated[int, Field(ge=0, le=100)] = 0
+    """Of the images in the log; 0 keeps them exact, and only then labels can be made again."""
 
 
 class Config(Section):
