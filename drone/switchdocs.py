@@ -60,7 +60,8 @@ _ENDING = """\
 Mono decides by its distance and the threshold of its licence. Stereo **overrides** it where mono
 would fly on and a collision is imminent: where less than `override_m` would be left once the
 drone stands, that is, below `override_m` + v `react_s` + v²/(2 `brake_mps2`) at the speed v along
-its nose. Overrides are counted (`overrides`, `overrides_per_100m`).
+its nose. Overrides are counted (`overrides`, `overrides_per_100m`), too many cost the licence, and
+the frames at which they happened are worth more to the learner ([learning.md](learning.md)).
 
 Beside stereo guards what **both cues** see: stereo's cells, and where it has no answer, or one of
 little confidence, mono's cautious cells, brought to stereo's scale by the licence's threshold; of

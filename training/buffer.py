@@ -24,6 +24,10 @@ BUCKETS_M = (0.7, 1.0, 1.4, 2.0, 3.0)
 """Upper edges of the obstacle-distance buckets; then farther, and unknown."""
 BALANCED_SHARE = 0.5
 """Share of a batch that is drawn evenly over the buckets; the rest evenly over the frames."""
+OVERRIDDEN_WORTH = 5
+"""Frames at which stereo overrode mono are drawn so many times as often as the others, ..."""
+OVERRIDDEN_SHARE = 0.1
+"""... up to this share of a batch."""
 RIVALS = 16
 """Frames drawn at random of which one makes room."""
 LOOK_PX = (8, 6)
@@ -45,6 +49,7 @@ class LabelledFrame:
         obstacle_m: by stereo, m, NaN where unknown.
         down: unit vector along gravity in the optical frame.
         lambda_px: the paper's mean disparity, px, NaN where unknown.
+        overridden: stereo stopped a drone here that mono would have let fly on.
     """
 
     seq: int
@@ -55,6 +60,7 @@ class LabelledFrame:
     obstacle_m: float
     down: Vector3
     lambda_px: float = math.nan
+    overridden: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -116,8 +122,9 @@ class ReplayBuffer:
     """Bounded memory. When it is full, the fullest bucket of distance makes room.
 
     Of frames drawn at random from that bucket, the two that look most alike are found, and the one
-    that surprised the network less goes. So near obstacles, which are rare, stay; places that were
-    looked at for long are thinned out, however old they are; and what is hard stays longer.
+    that surprised the network less goes, but of an overridden one and another the other. So near
+    obstacles, which are rare, stay; places that were looked at for long are thinned out, however
+    old they are; and what is hard stays longer.
     """
 
     def __init__(self, capacity: int, seed: int = 0, balanced: bool = True) -> None:
@@ -132,6 +139,7 @@ class ReplayBuffer:
         self._balanced = balanced
         self._rng = np.random.default_rng([seed, 11])
         self._buckets: list[list[Kept]] = [[] for _ in range(len(BUCKETS_M) + 2)]
+        self._overridden: list[Kept] = []
 
     def __len__(self) -> int:
         return sum(len(b) for b in self._buckets)
@@ -150,10 +158,16 @@ class ReplayBuffer:
         """Take in a frame."""
         if len(self) >= self._capacity:
             self._make_room(max(self._buckets, key=len))
-        self._buckets[bucket(frame.obstacle_m) if self._balanced else 0].append(Kept(frame))
+        kept = Kept(frame)
+        self._buckets[bucket(frame.obstacle_m) if self._balanced else 0].append(kept)
+        if frame.overridden and self._balanced:
+            self._overridden.append(kept)
 
     def sample(self, size: int, rng: np.random.Generator) -> Batch:
         """Return a batch: half of it evenly over the buckets that hold any, half over the frames.
+
+        Frames at which stereo overrode mono are the ones that it must not miss again: they take
+        the place of some of the others.
 
         Raises:
             ValueError: the buffer is empty.
@@ -167,18 +181,27 @@ class ReplayBuffer:
             weights = np.ones(len(filled)) / len(filled) if balanced else counts / counts.sum()
             chosen = filled[int(rng.choice(len(filled), p=weights))]
             picks.append(chosen[int(rng.integers(len(chosen)))])
+        if self._overridden:
+            share = min(OVERRIDDEN_SHARE, OVERRIDDEN_WORTH * len(self._overridden) / len(self))
+            for place in np.flatnonzero(rng.random(size) < share):
+                picks[place] = self._overridden[int(rng.integers(len(self._overridden)))]
         return _stacked(picks)
 
     def _make_room(self, full: list[Kept]) -> None:
         if not self._balanced or len(full) < 2:
-            del full[0]
+            self._forget(full, 0)
             return
         drawn = self._rng.choice(len(full), min(RIVALS, len(full)), replace=False)
         one, other = (int(drawn[i]) for i in _most_alike([full[i].look for i in drawn]))
         older, newer = sorted((one, other), key=lambda i: full[i].frame.stamp_ns)
-        goes = newer if full[newer].surprise < full[older].surprise else older
-        full[goes] = full[-1]
-        full.pop()
+        goes = newer if _worth(full[newer]) < _worth(full[older]) else older
+        full[goes], full[-1] = full[-1], full[goes]
+        self._forget(full, -1)
+
+    def _forget(self, full: list[Kept], index: int) -> None:
+        gone = full.pop(index)
+        if gone.frame.overridden:
+            self._overridden = [kept for kept in self._overridden if kept is not gone]
 
 
 class HoldOut:
@@ -193,6 +216,10 @@ class HoldOut:
     def add(self, frame: LabelledFrame) -> None:
         """Take in a frame; the oldest makes room."""
         self.frames.append(frame)
+
+
+def _worth(kept: Kept) -> tuple[bool, float]:
+    return kept.frame.overridden, kept.surprise
 
 
 def _look(image: Image) -> NDArray[np.float32]:

@@ -32,6 +32,7 @@ _NUMBERS = {
     "obstacle_m": np.float64,
     "down": np.float64,
     "lambda_px": np.float64,
+    "overridden": np.uint8,
 }
 
 
@@ -68,7 +69,13 @@ def unpacked(name: str, arrays: Arrays, shift: tuple[int, int] = (0, 0)) -> list
     """
     if f"{name}.seq" not in arrays:
         return []
-    columns = {field: arrays[f"{name}.{field}"] for field in (*_GRIDS, *_NUMBERS)}
+    columns = {
+        field: arrays[f"{name}.{field}"]
+        for field in (*_GRIDS, *_NUMBERS)
+        if f"{name}.{field}" in arrays
+    }
+    count = len(columns["seq"])
+    overridden = columns.get("overridden", np.zeros(count, np.uint8))  # not in older memories
     return [
         LabelledFrame(
             seq=int(columns["seq"][i]) - shift[0],
@@ -79,8 +86,9 @@ def unpacked(name: str, arrays: Arrays, shift: tuple[int, int] = (0, 0)) -> list
             obstacle_m=float(columns["obstacle_m"][i]),
             down=_vector(columns["down"][i]),
             lambda_px=float(columns["lambda_px"][i]),
+            overridden=bool(overridden[i]),
         )
-        for i in range(len(columns["seq"]))
+        for i in range(count)
     ]
 
 

@@ -142,7 +142,7 @@ class Session:
         self.score.decided(decision, self._position_m(truth), tick.frame is not None)
         if decision.mode != before.mode:
             self.event(log, decision.stamp_ns, "mode", f"{decision.mode}: {decision.reason}")
-        self._learn(tick, label)
+        self._learn(tick, label, decision.override)
         return decision
 
     def event(
@@ -195,7 +195,7 @@ class Session:
         vehicle = self.state.vehicle
         return vehicle.position_m if vehicle is not None else (0.0, 0.0, 0.0)
 
-    def _learn(self, tick: Tick, label: DistanceLabel | None) -> None:
+    def _learn(self, tick: Tick, label: DistanceLabel | None, overridden: bool) -> None:
         """Begin the lesson of a labelled frame, unless stereo was let go for good."""
         if handed_over(self.state, tick.stamp_ns, self.config.pilot):
             return
@@ -204,7 +204,7 @@ class Session:
         vehicle = tick.vehicle or self.state.vehicle
         attitude = vehicle.attitude if vehicle is not None and vehicle.valid else None
         down = self.perception.calibration.down_in_camera(attitude)
-        self.learner.begin(tick.frame, label, down)
+        self.learner.begin(tick.frame, label, down, overridden)
 
     def _begun(self, log: FlightLogWriter, now_ns: int) -> ModelVersion | None:
         """Return the version that flies from the first frame on, if there is one."""

@@ -2,7 +2,7 @@
 
     flight's process: Learner ────────(Order)───────────────► serve ─► Trainer, memory
                       Learner.opening ◄──────(Opening)──────┘
-                      Learner.begin ──(frame, label, down)──► serve
+                      Learner.begin ──(labelled frame)──────► serve
                       Learner.lesson ◄──────(Lesson)────────┘
                       Learner.end ───────────(END)──────────► serve ─► memory
                               └◄──────(Ending)──────────────┘
@@ -161,15 +161,23 @@ class Learner:
             raise self._opening.refused
         return self._opening
 
-    def begin(self, frame: StereoFrame, label: DistanceLabel, down: Vector3) -> None:
+    def begin(
+        self, frame: StereoFrame, label: DistanceLabel, down: Vector3, overridden: bool = False
+    ) -> None:
         """Begin the lesson of a labelled frame; the one before must have been fetched.
+
+        Args:
+            frame: both eyes.
+            label: what stereo says about it.
+            down: unit vector along gravity in the optical frame.
+            overridden: stereo stopped a drone here that mono would have let fly on.
 
         Raises:
             WorkFailedError: the learner's process is gone.
         """
         assert not self._busy, "fetch the lesson before beginning the next"
         try:
-            self._pipe.send((frame, label, down))
+            self._pipe.send((frame, label, down, overridden))
         except OSError as error:
             raise self._gone() from error
         self._busy = True
@@ -254,9 +262,9 @@ def serve(pipe: Connection) -> None:
                 remembered = keeper.finish() if keeper else None
                 pipe.send(Ending(trainer.weights_of, remembered))
                 continue
-            frame, label, down = message
+            frame, label, down, overridden = message
             started_s = time.perf_counter()
-            trainer.observe(frame, label, down)
+            trainer.observe(frame, label, down, overridden)
             trainer.learn()
             model = trainer.publish(frame.stamp_ns)
             problem = keeper.lesson_over(frame.stamp_ns) if keeper else ""

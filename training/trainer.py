@@ -168,8 +168,17 @@ class Trainer(ABC):
             math.nan if facts[key] is None else facts[key] for key in ("train_loss", "holdout_male")
         )
 
-    def observe(self, frame: StereoFrame, label: DistanceLabel, down: Vector3) -> None:
-        """Take in a labelled frame; one without a valid label, or a cell of it, teaches nothing."""
+    def observe(
+        self, frame: StereoFrame, label: DistanceLabel, down: Vector3, overridden: bool = False
+    ) -> None:
+        """Take in a labelled frame; one without a valid label, or a cell of it, teaches nothing.
+
+        Args:
+            frame: both eyes.
+            label: what stereo says about it.
+            down: unit vector along gravity in the optical frame.
+            overridden: stereo stopped a drone here that mono would have let fly on.
+        """
         if not label.valid or frame.left is None:
             return
         if not _known(label.inverse_depth, label.confidence).any():
@@ -183,6 +192,7 @@ class Trainer(ABC):
             label.obstacle_m if 0 < label.obstacle_m < math.inf else math.nan,
             down,
             label.lambda_px,
+            overridden,
         )
         purpose = role(frame.stamp_ns, self._config)
         if purpose == "train":

@@ -22,7 +22,7 @@ from training.buffer import (
 CONFIG = LearnerConfig(holdout_block_s=2.0, holdout_every=5)
 
 
-def frame(seq, obstacle_m=3.0):
+def frame(seq, obstacle_m=3.0, overridden=False):
     return LabelledFrame(
         seq,
         seq,
@@ -31,6 +31,7 @@ def frame(seq, obstacle_m=3.0):
         np.full((2, 2), 0.5, np.float32),
         obstacle_m,
         (0.0, 1.0, 0.0),
+        overridden=overridden,
     )
 
 
@@ -211,3 +212,56 @@ def test_the_held_out_frames_are_the_latest():
         holdout.add(frame(seq))
     assert [f.seq for f in holdout.frames] == [2, 3, 4]
     assert len(holdout) == 3
+
+
+# Overrides
+
+
+def filled(overridden, count=200, **rules):
+    """Far frames, of which the first so many were overridden."""
+    buffer = ReplayBuffer(count, **rules)
+    for seq in range(count):
+        buffer.add(frame(seq, overridden=seq < overridden))
+    return buffer
+
+
+@pytest.mark.parametrize(
+    ("overridden", "share"), [(0, 0.0), (1, 5 / 200), (2, 10 / 200), (50, 0.1)]
+)
+def test_frames_at_which_stereo_overrode_mono_are_drawn_more_often(overridden, share):
+    drawn = held(filled(overridden))
+    found = sum(drawn[seq] for seq in range(overridden)) / 5000
+    expected = share + (1 - share) * overridden / 200
+    assert found == pytest.approx(expected, abs=0.02)
+
+
+def test_without_overrides_the_draws_are_what_they_were():
+    """So that flights without them stay the same to the bit."""
+    batch = filled(0).sample(64, np.random.default_rng(3))
+    plain = filled(0)
+    assert not any(kept.frame.overridden for kept in plain)
+    assert np.array_equal(batch.image, plain.sample(64, np.random.default_rng(3)).image)
+
+
+def test_of_two_that_look_alike_the_overridden_one_stays():
+    buffer = ReplayBuffer(2)
+    buffer.add(frame(0, overridden=True))
+    for seq in range(1, 20):
+        buffer.add(frame(seq))
+        if seq > 1:
+            assert {f.seq for f in buffer.frames} == {0, seq}
+
+
+def test_what_is_gone_is_drawn_no_more():
+    buffer = filled(4, count=4)
+    for seq in range(100, 104):
+        buffer.add(frame(seq, overridden=True))
+    assert {f.seq for f in buffer.frames} >= set(held(buffer))
+    assert len(buffer) == 4
+
+
+def test_without_balance_the_oldest_goes_and_none_is_worth_more():
+    buffer = filled(50, balanced=False)
+    buffer.add(frame(1000))
+    assert 0 not in {f.seq for f in buffer.frames}
+    assert sum(held(buffer)[seq] for seq in range(50)) / 5000 == pytest.approx(0.25, abs=0.03)

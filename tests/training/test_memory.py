@@ -213,13 +213,23 @@ def test_a_learner_that_has_seen_nothing_can_be_remembered():
 def test_every_field_of_a_frame_is_kept():
     frame, label = sample(3)
     whole = LabelledFrame(
-        3, 5, frame.left, label.inverse_depth, label.confidence, 1.25, (0.1, 0.9, 0.2), 2.5
+        3, 5, frame.left, label.inverse_depth, label.confidence, 1.25, (0.1, 0.9, 0.2), 2.5, True
     )
-    unknown = dataclasses.replace(whole, obstacle_m=math.nan, lambda_px=math.nan)
+    unknown = dataclasses.replace(whole, obstacle_m=math.nan, lambda_px=math.nan, overridden=False)
     found = unpacked("f", packed("f", [whole, unknown]))
     for kept, wanted in zip(found, (whole, unknown), strict=True):
         for field in dataclasses.fields(LabelledFrame):
             np.testing.assert_array_equal(getattr(kept, field.name), getattr(wanted, field.name))
+
+
+def test_an_older_memory_knows_of_no_overrides():
+    frame, label = sample(3)
+    whole = LabelledFrame(
+        3, 5, frame.left, label.inverse_depth, label.confidence, 1.25, (0.1, 0.9, 0.2), 2.5, True
+    )
+    arrays = packed("f", [whole])
+    del arrays["f.overridden"]
+    assert not unpacked("f", arrays)[0].overridden
 
 
 def test_past_puts_the_newest_before_this_flight():

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from drone.clock import ns_from_s
 from drone.config import Config
 from drone.geometry import Intrinsics, StereoCalibration
 from drone.messages import LearnerReport, Mode, StereoFrame, Tick, Truth, VehicleState
+from drone.onboard.pilot import decide
 from training import session
 from training.session import Session
 from training.teacher import Lesson
@@ -35,9 +37,11 @@ class Pupil:
 
     def __init__(self, syllabus, start, live):
         self.taught = []
+        self.overridden = []
 
-    def begin(self, frame, label, down):
+    def begin(self, frame, label, down, overridden):
         self.taught.append((frame.seq, label.obstacle_m, down))
+        self.overridden.append(overridden)
 
     def lesson(self):
         return None
@@ -65,8 +69,8 @@ class Log:
 class Flight:
     """Frames at 10 Hz of a textured wall at 2.7 m (1 px) or 0.685 m (4 px)."""
 
-    def __init__(self):
-        self.session = Session(CONFIG, CALIBRATION)
+    def __init__(self, config=CONFIG):
+        self.session = Session(config, CALIBRATION)
         self.log = Log()
         self.seq = 0
 
@@ -183,3 +187,26 @@ def test_why_a_candidate_was_refused_is_logged(flight):
     for _ in range(3):
         flight.tick()
     assert flight.log.of(topics.LEARNER) == [report]
+
+
+@pytest.mark.parametrize("override", [False, True])
+def test_the_learner_hears_where_stereo_overrode_mono(flight, monkeypatch, override):
+    def decided(*args):
+        state, decision = decide(*args)
+        return state, replace(decision, override=override)
+
+    monkeypatch.setattr(session, "decide", decided)
+    flight.tick()
+    assert flight.session.learner.overridden == [override]
+
+
+def test_what_was_let_go_teaches_no_more(monkeypatch):
+    monkeypatch.setattr(session, "Learner", Pupil)
+    switching = CONFIG.pilot.switching.model_copy(
+        update={"strategy": "cold_turkey", "handover_s": 0.5}
+    )
+    pilot = CONFIG.pilot.model_copy(update={"switching": switching})
+    flight = Flight(CONFIG.model_copy(update={"pilot": pilot}))
+    for _ in range(20):
+        flight.tick()
+    assert [seq for seq, *_ in flight.session.learner.taught] == [1, 2, 3, 4, 5]
