@@ -100,7 +100,7 @@ def decide(
         mode=mode,
         cue=way.cue,
         manoeuvre=mode.value if mode in (Mode.HOLD, Mode.LAND) else state.avoidance.manoeuvre.value,
-        reason=_reason(state, situation, config),
+        reason=_reason(state, now_ns, situation, config),
         obstacle_m=way.obstacle_m,
         stereo_obstacle_m=fresh(state.stereo, now_ns, config).obstacle_m,
         mono_obstacle_m=mono_average_m(state, now_ns, config),
@@ -288,10 +288,20 @@ def _command(tick: Tick, mode: Mode, motion: Motion, config: PilotConfig) -> Vel
     )
 
 
-def _reason(state: PilotState, situation: Situation, config: PilotConfig) -> str:
+def _mono_lacks(state: PilotState, now_ns: int, config: PilotConfig) -> str:
+    """Return why mono does not fly, in words."""
+    if _mono_may_fly(state, now_ns, config):
+        return "mono does not answer"
+    if config.switching.asks_for_licence:
+        return state.trust.report.reason
+    return "images unlike what was learned"
+
+
+def _reason(state: PilotState, now_ns: int, situation: Situation, config: PilotConfig) -> str:
     """Return why this mode, in words."""
-    eyes, licence, rules = state.health.reason, state.trust.report.reason, config.switching
-    unseen = eyes or state.health.trouble or "no fresh frame"
+    eyes, rules = state.health.reason, config.switching
+    lacks = _mono_lacks(state, now_ns, config)
+    unseen = [cause for cause in (eyes or state.health.trouble, lacks) if cause]
     both = {
         "dagger": "stereo was drawn to fly",
         "cold_turkey": f"stereo flies until {rules.handed_over_s or 0:g} s",
@@ -301,12 +311,12 @@ def _reason(state: PilotState, situation: Situation, config: PilotConfig) -> str
         Situation.PILOT_FLIES: "the pilot has control",
         Situation.ASKED_TO_LAND: "asked to land",
         Situation.VEHICLE_LOST: "no fresh vehicle state",
-        Situation.BLIND: f"{unseen}; {licence}",
+        Situation.BLIND: "; ".join(unseen),
         Situation.BLIND_TOO_LONG: "nothing trusted to fly with",
         Situation.ASKED_TO_HOLD: "asked to hold",
         Situation.HANDED_OVER: "handed over: mono flies alone, without a licence",
         Situation.MONO_ONLY: eyes + freely,
-        Situation.STEREO_ONLY: licence,
+        Situation.STEREO_ONLY: lacks,
         Situation.MONO_DRAWN: "mono was drawn to fly" + freely,
         Situation.BOTH: both.get(rules.strategy, "stereo guards" + (freely or "; mono is trusted")),
     }

@@ -301,6 +301,7 @@ def test_after_the_handover_stereo_neither_guards_nor_comes_back():
     assert flight.state.trust.evidence.pairs == pairs, "what was let go measures nothing"
     decisions = flight.fly(5.0, stereo_m=3.0, mono_m=math.nan)
     assert modes(decisions) == ["mono", "hold", "land"]
+    assert "mono does not answer" in {d.reason for d in decisions if d.mode is Mode.HOLD}
 
 
 def test_mono_that_was_never_measured_stops_where_stereo_would():
@@ -367,8 +368,9 @@ def test_mono_only_without_a_model_holds_and_lands():
 def test_mono_only_holds_where_the_images_are_strange():
     flight = flight_by("mono_only", hold_s=10.0)
     flight.fly(1.0, mono_m=3.0)
-    flight.fly(0.3, mono_m=3.0, unfamiliarity=9.0)
-    assert flight.state.mode is Mode.HOLD
+    strange = flight.fly(0.3, mono_m=3.0, unfamiliarity=9.0)[-1]
+    assert strange.mode is Mode.HOLD
+    assert strange.reason == "images unlike what was learned"
     flight.fly(4.0, mono_m=3.0, unfamiliarity=0.5)
     assert flight.state.mode is Mode.MONO
 
