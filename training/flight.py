@@ -27,6 +27,7 @@ from drone.onboard.limiter import stop_command
 from drone.runfolder import RunFolder
 from drone.sim.cameras import calibration_of
 from drone.sim.simulator import RoomSimulator, SimOutput
+from drone.web.feed import UNASKED, Scene, Watched
 from drone.wholefile import write_whole
 from training.interrupts import Interrupts
 from training.memory import Remembered
@@ -80,10 +81,13 @@ class RunResult:
     run: RunFolder
 
 
-def run_flight(spec: FlightSpec, on_progress: OnProgress | None = None) -> RunResult:
+def run_flight(
+    spec: FlightSpec, on_progress: OnProgress | None = None, watched: Watched | None = None
+) -> RunResult:
     """Fly, and leave log, model, configuration and result in a new run folder.
 
-    Ctrl-C ends the flight early; the folder is complete up to then, and the figures say so.
+    Ctrl-C ends the flight early; the folder is complete up to then, and the figures say so. A
+    flight that is watched goes by in real time and takes in what is asked for.
 
     Raises:
         UserError: nothing can be flown from this configuration.
@@ -102,7 +106,10 @@ def run_flight(spec: FlightSpec, on_progress: OnProgress | None = None) -> RunRe
             extra=_for_the_report(simulator, config),
         )
         with FlightLogWriter(folder.log, header) as log:
-            interrupted = _fly(session, simulator, log, on_progress)
+            if watched is not None:
+                session.feed = watched.feed
+                watched.feed.scene = _scene(session, simulator)
+            interrupted = _fly(session, simulator, log, on_progress, watched)
         figures = {
             "seed": config.flight.seed,
             **session.score.to_dict(),
@@ -181,6 +188,7 @@ def _fly(
     simulator: RoomSimulator,
     log: FlightLogWriter,
     on_progress: OnProgress | None,
+    watched: Watched | None,
 ) -> bool:
     """Fly to the end; return whether it was interrupted before."""
     ticks = round(session.config.flight.duration_s * session.config.pilot.tick_hz)
@@ -188,7 +196,7 @@ def _fly(
     seq = 0
     with Interrupts() as interrupts:
         for seq in range(ticks + 1):
-            command = _tick(session, log, output, seq)
+            command = _tick(session, log, output, seq, watched)
             if on_progress is not None and seq % round(session.config.pilot.tick_hz) == 0:
                 on_progress(_progress(session, output))
             if seq == ticks or (output.vehicle.landed and session.state.mode is Mode.LAND):
@@ -201,17 +209,43 @@ def _fly(
     return False
 
 
-def _tick(session: Session, log: FlightLogWriter, output: SimOutput, seq: int) -> VelocityCommand:
+def _tick(
+    session: Session,
+    log: FlightLogWriter,
+    output: SimOutput,
+    seq: int,
+    watched: Watched | None,
+) -> VelocityCommand:
     stamp_ns = output.vehicle.stamp_ns
+    wishes = UNASKED
+    if watched is not None:
+        watched.pace.wait(stamp_ns)
+        wishes = watched.controls.take()
+    for kind, detail in wishes.events:
+        session.event(log, stamp_ns, kind, detail)
     for event in output.events:
         session.event(log, event.stamp_ns, event.kind, event.detail, event.position_m)
-    tick = Tick(seq, stamp_ns, True, True, output.frame, output.vehicle)
+    seen = (output.frame, output.vehicle)
+    tick = Tick(seq, stamp_ns, True, wishes.permitted, *seen, asked=wishes.asked)
     decision = session.tick(log, tick, output.truth, output.clean)
     return decision.command if decision.valid else stop_command(seq, stamp_ns)
 
 
 def _end(session: Session, log: FlightLogWriter, output: SimOutput, why: str) -> None:
     session.event(log, output.vehicle.stamp_ns, "end", why)
+    if session.feed is not None:
+        session.feed.end(why)
+
+
+def _scene(session: Session, simulator: RoomSimulator) -> Scene:
+    perception, view = session.perception, session.state.view
+    return Scene(
+        session.config.flight.name,
+        simulator.room.plan(),
+        (view.left_tan, view.right_tan),
+        perception.calibration.disparity_metres,
+        perception.disparities,
+    )
 
 
 def _progress(session: Session, output: SimOutput) -> Progress:

@@ -34,12 +34,17 @@ from drone.onboard.obstacle_memory import view_of
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilot import Pilot, PilotState, decide, handed_over
 from drone.scoring import FlightScore
+from drone.web.feed import Feed, Glimpse
 from training.teacher import FROM_CONFIGURATION, Ending, Learner, Opening, Start
 from training.trainer import Syllabus
 
 
 class Session:
-    """Everything of one flight but the world it flies in."""
+    """Everything of one flight but the world it flies in.
+
+    Attributes:
+        feed: takes what goes on, for who watches; None if nobody does.
+    """
 
     def __init__(
         self,
@@ -85,6 +90,7 @@ class Session:
             trust=trust.remembering(self.opening.labels, config.pilot.switching.stop_m)
         )
         self._first = self.opening.model
+        self.feed: Feed | None = None
         self._events = 0
         self._true_m: Vector3 | None = None
         self._health_events = 0
@@ -122,6 +128,7 @@ class Session:
         if tick.frame is not None:
             tick = replace(tick, model=self._learned(log) or self._begun(log, tick.stamp_ns))
         percept = self.pilot.perceive(self.state, tick)
+        disparity_px = self.perception.disparity_px
         started_s = time.perf_counter()
         before = self.state
         self.state, decision = decide(self.state, tick, percept, self.config.pilot)
@@ -143,6 +150,9 @@ class Session:
         if decision.mode != before.mode:
             self.event(log, decision.stamp_ns, "mode", f"{decision.mode}: {decision.reason}")
         self._learn(tick, label, decision.override)
+        if self.feed is not None:
+            where = self._position_m(None)
+            self.feed.see(Glimpse(tick, percept, decision, self.state, disparity_px, where))
         return decision
 
     def event(
@@ -158,7 +168,10 @@ class Session:
             self.score.collided()
         self._events += 1
         where = position_m or self._position_m(None)
-        log.write(topics.EVENT, FlightEvent(self._events, stamp_ns, True, kind, detail, where))
+        event = FlightEvent(self._events, stamp_ns, True, kind, detail, where)
+        log.write(topics.EVENT, event)
+        if self.feed is not None:
+            self.feed.note(event)
 
     def _account(
         self, log: FlightLogWriter, tick: Tick, percept: Percept, decision: Decision

@@ -18,10 +18,12 @@ from drone.commands.common import (
 )
 from drone.commands.roomoptions import add_room_options, room_options
 from drone.commands.starting import add_start_options, exit_code, start_of
+from drone.commands.watching import add_web_options, watching, web_address
 from drone.config import Config, launch_folder, load
 from drone.errors import UserError
 
 if TYPE_CHECKING:
+    from drone.web.feed import Watched
     from training.flight import RunResult
 
 
@@ -39,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seeds", metavar="A-B", help="fly one flight per seed, in parallel")
     p.add_argument("--workers", metavar="N", type=int, default=0, help="with --seeds: processes")
     add_start_options(p)
+    add_web_options(p)
     p.add_argument("--no-report", action="store_true", help="leave report.html out")
     add_output_options(p)
     return p
@@ -48,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Fly, and print what came of it."""
     need("pybullet", "sim")
     need("torch", "train")
+    address = web_address(args)
     if args.workers < 0:
         raise UserError(
             f"--workers {args.workers}: expected a number of processes, or 0 for all cores"
@@ -64,7 +68,10 @@ def run(args: argparse.Namespace) -> int:
             "--memory takes one flight after the other: give --seed, and fly again with the next"
         )
     if args.seeds is None:
-        return _fly_one(configs[0], args)
+        with watching(address, "fly") as watched:
+            return _fly_one(configs[0], args, watched)
+    if address is not None:
+        raise UserError("--web shows one flight: give --seed instead of --seeds")
     return _fly_many(configs, args)
 
 
@@ -80,12 +87,12 @@ def _seeds(args: argparse.Namespace) -> Sequence[int]:
     return seed_range(args.seeds)
 
 
-def _fly_one(config: Config, args: argparse.Namespace) -> int:
+def _fly_one(config: Config, args: argparse.Namespace, watched: Watched | None) -> int:
     from drone.commands.display import flight_progress, print_flight
     from training.flight import FlightSpec, run_flight
 
     with flight_progress(config, quiet=args.json) as on_progress:
-        result = run_flight(FlightSpec(config, args.runs, start_of(args)), on_progress)
+        result = run_flight(FlightSpec(config, args.runs, start_of(args)), on_progress, watched)
     _report([result], args)
     if args.json:
         print_json(result.figures)

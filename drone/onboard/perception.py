@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drone.clock import ns_from_s
 from drone.config import PilotConfig
@@ -66,7 +67,12 @@ class StageTimes:
 
 
 class Perception:
-    """Matcher, labeller and network of one camera."""
+    """Matcher, labeller and network of one camera.
+
+    Attributes:
+        disparity_px: of the latest match, to look at, (H, W) float32, NaN where unknown; None
+            where nothing was matched.
+    """
 
     def __init__(
         self,
@@ -96,6 +102,7 @@ class Perception:
             config.mono.width_px, config.mono.height_px, config.grid_spec, calibration.hash
         )
         self.times = StageTimes()
+        self.disparity_px: NDArray[np.float32] | None = None
         self._matcher = StereoMatcher(
             config.stereo, calibration, row_step=row_step(camera.height, self.meter.grid)
         )
@@ -145,6 +152,7 @@ class Perception:
             return Percept()
         attitude = vehicle.attitude if vehicle is not None and vehicle.valid else None
         down = self.calibration.down_in_camera(attitude)
+        self.disparity_px = None
         started = self._now_s()
         check = self._checker.check(frame, vehicle)
         self._note("check", started)
@@ -169,7 +177,9 @@ class Perception:
         wrong = ", ".join(f"{name} {verdict}" for name, verdict in verdicts if verdict)
         if frame.left is None or frame.right is None or wrong:
             return self._labeller.unknown(frame, wrong)
-        return self._labeller.label(frame, self._matcher.match(frame.left, frame.right), down)
+        matched = self._matcher.match(frame.left, frame.right)
+        self.disparity_px = matched.disparity_px
+        return self._labeller.label(frame, matched, down)
 
     def _heedless(self, label: DistanceLabel, down: Vector3) -> DistanceLabel:
         """Return the label with the distances that take silence for free way, where configured."""
