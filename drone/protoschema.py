@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from numpy.typing import NDArray
 
 PACKAGE = "drone"
 
@@ -32,6 +33,8 @@ _SCALARS = {
     str: _Proto.TYPE_STRING,
     bytes: _Proto.TYPE_BYTES,
 }
+_ARRAYS = (np.ndarray, NDArray)
+"""Where an array's type comes from; `NDArray` is an alias of its own from numpy 2.5 on."""
 _GRID = "Grid"
 _MESSAGE_PATH = descriptor_pb2.FileDescriptorProto.MESSAGE_TYPE_FIELD_NUMBER
 _FIELD_PATH = descriptor_pb2.DescriptorProto.FIELD_FIELD_NUMBER
@@ -169,7 +172,7 @@ def _wire_type(hint: Any, where: str) -> tuple[_Proto.Type.ValueType, type | Non
         return _Proto.TYPE_STRING, hint
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return _Proto.TYPE_MESSAGE, hint
-    if typing.get_origin(hint) is np.ndarray and "float32" in str(hint):
+    if typing.get_origin(hint) in _ARRAYS and "float32" in str(hint):
         return _Proto.TYPE_MESSAGE, np.ndarray
     raise TypeError(f"{where}: {hint} has no protobuf counterpart here")
 
