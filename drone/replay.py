@@ -126,6 +126,16 @@ def verify(
     return result
 
 
+def flown_moments(log: FlightLog) -> Iterator[_Moment]:
+    """Yield every tick with its decision, up to the first gap or the end."""
+    before: Tick | None = None
+    for moment in _moments(log):
+        if _gap(before, moment) is not None or moment.decision is None:
+            return
+        before = moment.tick
+        yield moment
+
+
 def _gap(before: Tick | None, moment: _Moment) -> str | None:
     """Return what is missing between two ticks, in words."""
     if moment.gap is not None:

@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from drone import config, topics
+from drone.cli import main
+from drone.errors import UserError
 from drone.flightlog import FlightLog, FlightLogWriter
 from drone.messages import Mode
 from drone.replay import verify
 from drone.runfolder import RunFolder
+from drone.whatif import what_if
 from training.flight import FlightSpec, run_flight
 
 pytestmark = pytest.mark.sim
@@ -133,6 +136,36 @@ def test_replay_with_another_setting_differs(flight, tmp_path):
     result = verify(altered)
     assert result.mismatches > 0
     assert "Decision." in result.first
+
+
+def test_what_if_nothing_changes_nothing(flight):
+    found = what_if(flight.run.log, []).to_dict()
+    assert (found["commands_changed"], found["first_change"]) == (0, None)
+    assert found["flown"] == found["instead"]
+    assert found["ticks"] == len(list(FlightLog(flight.run.log).ticks()))
+
+
+def test_what_if_another_setting(flight, capsys):
+    setting = "pilot.switching.stop_m=1.6"
+    found = what_if(flight.run.log, [setting]).to_dict()
+    assert found["instead"]["blocked_share"] > found["flown"]["blocked_share"]
+    assert found["commands_changed"] > 0
+    assert found["first_change"].startswith("tick ")
+    assert main(["replay", str(flight.run.path), "--what-if", setting, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == found
+
+
+@pytest.mark.parametrize(
+    ("setting", "match"),
+    [
+        ("pilot.stereo.matcher=bm", "labels and estimates stay as they were logged"),
+        ("flight.seed=3", "expected a setting of pilot.trust"),
+        ("pilot.trust.nonsense=3", "nonsense"),
+    ],
+)
+def test_what_if_of_what_decides_nothing_is_refused(flight, setting, match):
+    with pytest.raises(UserError, match=match):
+        what_if(flight.run.log, [setting])
 
 
 def _hears_interrupts():

@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
         "  drone replay --live /dev/video0 --calibration stereo.toml --end 60\n"
         "  drone replay runs/20260101-120000-room --retrain\n"
         "  drone replay runs/20260101-120000-room --verify\n"
+        "  drone replay runs/20260101-120000-room --what-if pilot.trust.max_fpr=0.2\n"
         "  drone replay --repair damaged.mcap sound.mcap",
     )
     p.add_argument("input", nargs="?", help=INPUT_HELP)
@@ -68,6 +69,14 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         metavar=("IN", "OUT"),
         help="write what is sound of a damaged log as a new log, and say what is lost",
+    )
+    p.add_argument(
+        "--what-if",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of a flight: what would have been decided by another setting, such as "
+        "pilot.trust.max_fpr=0.2 (repeatable)",
     )
     add_start_options(p)
     p.add_argument("--no-report", action="store_true", help="leave report.html out")
@@ -90,6 +99,10 @@ def run(args: argparse.Namespace) -> int:
     found = resolve_input(args.input)
     if args.recompute and not args.verify:
         raise UserError("--recompute goes with --verify")
+    if args.what_if and found.log is not None and not (args.verify or args.retrain):
+        return _what_if(found.log, args)
+    if args.what_if:
+        raise UserError("--what-if needs a run folder or a log, and goes without other modes")
     if args.verify and (args.memory or args.model):
         raise UserError("--memory and --model say what is learned from; --verify learns nothing")
     if found.log is not None:
@@ -117,6 +130,32 @@ def _repair(args: argparse.Namespace) -> int:
     console.print(f"Damage: {found.damaged or 'none; the log is sound'}.", soft_wrap=True)
     left_out = f"; {found.unknown} of unknown topics left out" if found.unknown else ""
     console.print(f"{found.messages} messages copied to {target}{left_out}.", soft_wrap=True)
+    return 0
+
+
+def _what_if(log: Path, args: argparse.Namespace) -> int:
+    from drone.commands.display import time_progress
+    from drone.flightlog import FlightLog
+    from drone.whatif import what_if
+
+    with time_progress(FlightLog(log).duration_s, quiet=args.json) as on_progress:
+        found = what_if(log, args.what_if, on_progress).to_dict()
+    if args.json:
+        print_json(found)
+        return 0
+    console = Console()
+    if found["damaged"]:
+        console.print(f"The log is damaged: {found['damaged']}")
+    for side in ("flown", "instead"):
+        s = found[side]
+        modes = ", ".join(f"{m.replace('_', ' ')} {v:.0%}" for m, v in s["mode_share"].items())
+        console.print(
+            f"{side:>8}: {modes}; trusted {s['trusted_share']:.0%}, stopped "
+            f"{s['blocked_share']:.0%} of the time, {s['overrides']} overrides"
+        )
+    console.print(f"{found['commands_changed']} of {found['ticks']} commands differ.")
+    if found["first_change"]:
+        console.print(f"First: {found['first_change']}")
     return 0
 
 
