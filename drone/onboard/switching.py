@@ -201,9 +201,11 @@ def mono_drawn(flown_ns: int, config: SwitchingConfig) -> bool:
     p^i over the iterations i, from 1 (Ross, Gordon, Bagnell 2011, section 3). An iteration is a
     turn of `dagger_turn_s` here, and the draw depends on its number and the seed alone.
     """
+    if config.strategy != "dagger":
+        return False
     turn = flown_ns // ns_from_s(config.dagger_turn_s)
     beta = 0.5 ** (turn * config.dagger_turn_s / config.dagger_half_s)
-    return config.strategy == "dagger" and uniform(config.dagger_seed, turn) >= beta
+    return uniform(config.dagger_seed, turn) >= beta
 
 
 def uniform(seed: int, counter: int) -> float:
