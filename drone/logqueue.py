@@ -22,8 +22,8 @@ from drone.logwriter import FlightLogWriter, check_class
 from drone.messages import LogGap, ModelVersion, Tick
 from drone.topics import Topic
 
-MOST_BYTES = 64 * 1024 * 1024
-"""Held in the queue: images of 640 x 480 px at 30 Hz for three seconds."""
+MOST_BYTES = 256 * 1024 * 1024
+"""Held in the queue: images of 640 x 480 px at 30 Hz for fourteen seconds."""
 _SMALL_BYTES = 4096
 
 
