@@ -22,9 +22,10 @@ from drone.messages import (
     Truth,
     Vector3,
 )
+from drone.onboard import avoidance
 from drone.onboard.avoidance import Manoeuvre
 
-TURNING = {m.value for m in (Manoeuvre.TURN, Manoeuvre.LOOK, Manoeuvre.EXTRA, Manoeuvre.BACK)}
+TURNING = {manoeuvre.value for manoeuvre in avoidance.TURNING}
 HOP_S = 1.0
 """A shorter while without turning does not end a turn."""
 JUMP_M = 0.5

@@ -19,12 +19,14 @@ from dataclasses import replace
 from drone.clock import ns_from_s
 from drone.config import AvoidanceConfig
 from drone.onboard.avoidance_state import (
+    BEYOND_RAD,
     AvoidanceInputs,
     AvoidanceState,
     Manoeuvre,
     Motion,
     arrived,
     braked,
+    corner_seen,
     new_turn,
     stop_speed,
     to_best,
@@ -34,6 +36,8 @@ from drone.onboard.avoidance_state import (
     turning,
     with_best,
 )
+
+_TURNS = (Manoeuvre.TURN, Manoeuvre.EXTRA, Manoeuvre.PEEK, Manoeuvre.BACK)
 
 
 def advance(
@@ -48,7 +52,7 @@ def motion(state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConf
     if state.manoeuvre is Manoeuvre.CRUISE:
         speed = config.cruise_mps * inputs.speed_scale
         return Motion(min(speed, stop_speed(inputs.seen_m, config)), 0.0)
-    if state.manoeuvre in (Manoeuvre.TURN, Manoeuvre.EXTRA, Manoeuvre.BACK):
+    if state.manoeuvre in _TURNS:
         return turning(state, inputs, config.turn_rate_degps)
     return Motion(0.0, 0.0)
 
@@ -103,9 +107,20 @@ def _extra(
     """Go on if the way is still free; if the bit more was too much, turn back to where it was."""
     if not arrived(state, inputs):
         return state
-    if inputs.clearance >= state.demand:
+    if not inputs.clearance >= state.demand:
+        return to_best_yaw(state, inputs)
+    if corner_seen(0.0, state.side, inputs, config):
         return to_cruise(state, inputs)
-    return to_best_yaw(state, inputs)
+    state = replace(state, best=inputs.clearance, best_yaw_rad=inputs.yaw_rad)
+    return to_turn(state, inputs, math.degrees(BEYOND_RAD), Manoeuvre.PEEK)
+
+
+def _peek(
+    state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
+) -> AvoidanceState:
+    """Look beyond the way, at what the hull's corner will pass; then turn back to it."""
+    seen = arrived(state, inputs) or corner_seen(0.0, state.side, inputs, config)
+    return to_best_yaw(state, inputs) if seen else state
 
 
 def _back(
@@ -120,5 +135,6 @@ _TRANSITIONS = {
     Manoeuvre.TURN: _turn,
     Manoeuvre.LOOK: _look,
     Manoeuvre.EXTRA: _extra,
+    Manoeuvre.PEEK: _peek,
     Manoeuvre.BACK: _back,
 }

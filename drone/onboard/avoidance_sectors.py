@@ -15,26 +15,25 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from drone.clock import ns_from_s
 from drone.config import AvoidanceConfig
 from drone.geometry import wrap_angle
 from drone.onboard.avoidance_state import (
+    BEYOND_RAD,
     AvoidanceInputs,
     AvoidanceState,
     Manoeuvre,
     Motion,
     arrived,
     braked,
+    corner_seen,
     new_turn,
     stop_speed,
     to_best,
     to_best_yaw,
     to_cruise,
-    to_turn,
     turning,
     with_best,
 )
-from drone.onboard.obstacle_memory import was_seen
 
 HEADINGS_RAD = tuple(math.radians(angle) for angle in (0, 12, -12, 24, -24, 36, -36))
 UNKNOWN_M = 1.0
@@ -47,13 +46,7 @@ KEEP_M = 0.4
 SWING_M = 0.26
 """Room beside the hull for turning in flight: its corners stand out, and ranges are rough."""
 STEER_PER_S = 1.5
-CORNER_M = ((0.08, 0.02), (0.24, 0.04))
-"""Places ahead of the hull's front corner: beyond its front, and beside its side."""
-PEEK_S = 0.5
-"""From one look at a corner to the next."""
-BEYOND_RAD = math.radians(30.0)
-"""So far beyond a free heading the corner is in view."""
-LEAST_SHARE = 0.3
+LEAST_SHARE = 0.5
 """Of the cruising speed, where the way is barely free."""
 
 
@@ -70,7 +63,7 @@ def motion(state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConf
         return _flight(state, inputs, config)
     if state.manoeuvre is Manoeuvre.TURN:
         return Motion(0.0, state.side * math.radians(config.seeing_rate_degps))
-    if state.manoeuvre in (Manoeuvre.BACK, Manoeuvre.EXTRA):
+    if state.manoeuvre is Manoeuvre.BACK:
         return turning(state, inputs, config.turn_rate_degps)
     return Motion(0.0, 0.0)
 
@@ -91,23 +84,9 @@ def _cruise(
         state = replace(state, demand=1.0)
     if not inputs.clearance >= state.demand:
         return replace(state, manoeuvre=Manoeuvre.BRAKE, since_ns=inputs.now_ns)
-    unseen = _unseen_side(state, inputs)
-    if unseen:
-        state = replace(state, side=unseen, best=inputs.clearance, best_yaw_rad=inputs.yaw_rad)
-        return to_turn(state, inputs, math.degrees(BEYOND_RAD), Manoeuvre.EXTRA)
     heading_rad = heading(state.target_yaw_rad, inputs, config)
     side = state.side if heading_rad == 0 else (1 if heading_rad > 0 else -1)
     return replace(state, target_yaw_rad=heading_rad, side=side)
-
-
-def _unseen_side(state: AvoidanceState, inputs: AvoidanceInputs) -> int:
-    """Return the side whose corner was not seen, 0 if both were, or were just looked for."""
-    if inputs.now_ns - state.cruise_ns < ns_from_s(PEEK_S):
-        return 0
-    for side in (state.side, -state.side):
-        if not corner_seen(0.0, side, inputs):
-            return side
-    return 0
 
 
 def heading(before_rad: float, inputs: AvoidanceInputs, config: AvoidanceConfig) -> float:
@@ -129,7 +108,7 @@ def heading(before_rad: float, inputs: AvoidanceInputs, config: AvoidanceConfig)
 
     for angle in sorted(HEADINGS_RAD, key=worth, reverse=True):
         side = 1 if angle > 0 else -1
-        if angle == 0 or (corner_seen(angle, side, inputs) and not _beside(side, inputs)):
+        if angle == 0 or (corner_seen(angle, side, inputs, config) and not _beside(side, inputs)):
             return angle
     return 0.0
 
@@ -138,24 +117,6 @@ def _beside(side: int, inputs: AvoidanceInputs) -> bool:
     """Return whether something is remembered beside the hull, where turning would swing it."""
     room = inputs.hull_m + SWING_M
     return any(abs(f) < room and 0 < side * r < room for f, r in inputs.near)
-
-
-def corner_seen(angle_rad: float, side: int, inputs: AvoidanceInputs) -> bool:
-    """Return whether the room ahead of the hull's front corner on a side was seen of late.
-
-    It lies beside the view: who has just turned toward it has not seen it.
-    """
-    if not inputs.looks:
-        return True
-    yaw = inputs.yaw_rad + angle_rad
-    c, s = math.cos(yaw), math.sin(yaw)
-    for ahead, beside in CORNER_M:
-        forward, right = inputs.hull_m + ahead, side * (inputs.hull_m + beside)
-        north = inputs.position_m[0] + c * forward - s * right
-        east = inputs.position_m[1] + s * forward + c * right
-        if not was_seen(inputs.looks, north, east, inputs.view):
-            return False
-    return True
 
 
 def free_m(
@@ -209,7 +170,7 @@ def _turn(
         target_yaw_rad=inputs.yaw_rad,
     )
     asked, hasty = config.free_ratio * state.demand, state.hops < config.look_around_after
-    if hasty and inputs.clearance >= asked and corner_seen(0.0, state.side, inputs):
+    if hasty and inputs.clearance >= asked and corner_seen(0.0, state.side, inputs, config):
         return _fly(state, inputs)
     beyond_rad = state.side * wrap_angle(inputs.yaw_rad - state.best_yaw_rad)
     if hasty and state.best >= asked and beyond_rad >= BEYOND_RAD:
@@ -219,15 +180,6 @@ def _turn(
     if state.best < config.escape_floor:
         return replace(state, turned_rad=0.0, best=0.0)
     return to_best(state, inputs, config)
-
-
-def _extra(
-    state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
-) -> AvoidanceState:
-    """Look toward a corner, then go on where the way was free, or here if it is as free."""
-    state = with_best(state, inputs)
-    done = arrived(state, inputs) or corner_seen(0.0, state.side, inputs)
-    return to_best_yaw(state, inputs) if done else state
 
 
 def _back(
@@ -245,6 +197,7 @@ _TRANSITIONS = {
     Manoeuvre.BRAKE: _brake,
     Manoeuvre.TURN: _turn,
     Manoeuvre.LOOK: _turn,
-    Manoeuvre.EXTRA: _extra,
+    Manoeuvre.EXTRA: _turn,
+    Manoeuvre.PEEK: _turn,
     Manoeuvre.BACK: _back,
 }

@@ -9,10 +9,14 @@ from enum import StrEnum
 from drone.clock import ns_from_s
 from drone.config import AvoidanceConfig
 from drone.geometry import wrap_angle
-from drone.onboard.obstacle_memory import Look, Point, View
+from drone.onboard.obstacle_memory import Look, Point, View, was_seen
 
 YAW_TOLERANCE_RAD = math.radians(3.0)
 STOPPED_MPS = 0.12
+CORNER_M = ((0.08, 0.02), (0.24, 0.04))
+"""Places ahead of the hull's front corner: beyond its front, and beside its side."""
+BEYOND_RAD = math.radians(30.0)
+"""So far beyond a free heading the corner is in view."""
 FAR_M = 1e3
 """Farther is all the same when the freer side is chosen."""
 
@@ -25,12 +29,15 @@ class Manoeuvre(StrEnum):
     TURN = "turn"
     LOOK = "look"
     EXTRA = "extra"
+    PEEK = "peek"
     BACK = "back"
     RETREAT = "retreat"
     WAIT = "wait"
 
 
-TURNING = frozenset({Manoeuvre.TURN, Manoeuvre.LOOK, Manoeuvre.EXTRA, Manoeuvre.BACK})
+TURNING = frozenset(
+    {Manoeuvre.TURN, Manoeuvre.LOOK, Manoeuvre.EXTRA, Manoeuvre.PEEK, Manoeuvre.BACK}
+)
 """On the spot."""
 
 
@@ -134,6 +141,26 @@ def with_memory(inputs: AvoidanceInputs, config: AvoidanceConfig) -> AvoidanceIn
     if any(blocks(f, r, inputs.hull_m, config) for f, r in inputs.near):
         return replace(inputs, clearance=min(inputs.clearance, 0.0))
     return inputs
+
+
+def corner_seen(
+    angle_rad: float, side: int, inputs: AvoidanceInputs, config: AvoidanceConfig
+) -> bool:
+    """Return whether the room ahead of the hull's front corner on a side was seen of late.
+
+    It lies beside the view: who has just turned toward it has not seen it.
+    """
+    if not (inputs.looks and config.look_at_corners):
+        return True
+    yaw = inputs.yaw_rad + angle_rad
+    c, s = math.cos(yaw), math.sin(yaw)
+    for ahead, beside in CORNER_M:
+        forward, right = inputs.hull_m + ahead, side * (inputs.hull_m + beside)
+        north = inputs.position_m[0] + c * forward - s * right
+        east = inputs.position_m[1] + s * forward + c * right
+        if not was_seen(inputs.looks, north, east, inputs.view):
+            return False
+    return True
 
 
 def freer_side(inputs: AvoidanceInputs, config: AvoidanceConfig) -> int:

@@ -25,6 +25,8 @@ from drone.config import MemoryConfig
 from drone.geometry import StereoCalibration
 
 MOST_POINTS = 48
+AGAIN_M = 0.1
+"""A point so near to a remembered one, in the same sector, is the same."""
 MOST_STEPS = 12
 MOST_LOOKS = 16
 LOOK_M, COS_LOOK = 0.12, math.cos(math.radians(10.0))
@@ -172,7 +174,7 @@ def remember(
     oldest_ns = stamp_ns - ns_from_s(config.remember_s)
     cos, sin = math.cos(pose.yaw_rad), math.sin(pose.yaw_rad)
     eye_n, eye_e = _eye(pose, view, cos, sin)
-    kept, last = [], len(sectors_m) - 1  # of a thing on the edge of the view a sector sees a part
+    kept, last = [], len(sectors_m) - 1
     left_tan, share = view.left_tan, len(sectors_m) / (view.right_tan - view.left_tan)
     for point in memory.points:  # as `View.sector`, written out: it is most of a tick's work
         north_m, east_m, seen_ns = point
@@ -183,7 +185,9 @@ def remember(
         if ahead >= ATTACHED_M:
             aside = cos * east - sin * north
             at = (aside / ahead - left_tan) * share
-            if 1 <= at < last and math.hypot(ahead, aside) <= sectors_m[int(at)] + config.clear_m:
+            if 0 <= at <= last + 1 and _cleared(
+                math.hypot(ahead, aside), min(int(at), last), sectors_m, config
+            ):
                 continue
         kept.append(point)
     for sector, range_m in enumerate(sectors_m):
@@ -196,6 +200,17 @@ def remember(
     look = Look(eye_n, eye_e, cos, sin, stamp_ns, tuple(sectors_m))
     looks = _with(memory.looks, look, oldest_ns)
     return Memory(tuple(kept[-MOST_POINTS:]), looks, memory.trail, stamp_ns)
+
+
+def _cleared(range_m: float, sector: int, sectors_m: Sequence[float], config: MemoryConfig) -> bool:
+    """Return whether a view sees through a remembered point, or sees it anew.
+
+    The outermost sectors see through nothing: of a thing on the edge they see a part, and soon what
+    is behind it.
+    """
+    if 0 < sector < len(sectors_m) - 1:
+        return range_m <= sectors_m[sector] + config.clear_m
+    return abs(range_m - sectors_m[sector]) < AGAIN_M
 
 
 def _with(looks: tuple[Look, ...], look: Look, oldest_ns: int) -> tuple[Look, ...]:

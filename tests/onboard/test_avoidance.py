@@ -451,6 +451,29 @@ def test_a_missed_pillar_beside_is_not_touched_but_without_memory_it_is(kind):
         assert flight.at[0] > 0.8, "and it flew"
 
 
+def test_after_a_turn_it_looks_at_what_its_corner_will_pass_before_it_flies():
+    """Negative control: told not to, or having seen it, it flies at once."""
+    ahead_alone = (Look(0.12, -0.03, 1.0, 0.0, 0, (4.0,) * 8),)
+    wide = (*ahead_alone, Look(0.12, -0.03, math.cos(0.6), math.sin(0.6), 0, (4.0,) * 8))
+    for looks, look_at_corners, peeks in (
+        (ahead_alone, True, True),
+        (ahead_alone, False, False),
+        (wide, True, False),
+    ):
+        state, yaw_rad, seen = AvoidanceState(Manoeuvre.EXTRA, side=1), 0.0, []
+        for tick in range(100):
+            inputs = AvoidanceInputs(
+                ns_from_s(100 + tick * TICK_S), FREE, yaw_rad, 0.0, (4.0,) * 8, looks=looks
+            )
+            state, motion = step(state, inputs, of_kind("paper", look_at_corners=look_at_corners))
+            yaw_rad += TICK_S * motion.yaw_rate_radps
+            seen.append(state.manoeuvre)
+            if motion.forward_mps > 0:
+                break
+        assert (Manoeuvre.PEEK in seen) == peeks
+        assert abs(yaw_rad) < math.radians(4.0), "and flies where the way was free"
+
+
 def test_it_turns_away_from_what_is_remembered_beside():
     """Negative control: nothing remembered, it turns to the freer side."""
     for near, side in ((((0.4, 0.2),), -1), ((), 1)):

@@ -90,6 +90,9 @@ def test_the_edges_of_the_view_clear_nothing():
     """Of a thing on the edge they see a part, and soon what is behind it."""
     for sector, left in ((0, 1), (1, 0), (6, 0), (7, 1)):
         assert len(after(FAR, memory=after(seen(sector, 0.8)), now_s=1.1).points) == left
+    for again_m, count in ((0.85, 1), (1.2, 2)):
+        memory = after(seen(7, again_m), memory=after(seen(7, 0.8)), now_s=1.1)
+        assert len(memory.points) == count, "but what they see again they have once"
 
 
 def test_what_was_looked_at_was_seen_and_what_is_beside_was_not():
