@@ -150,7 +150,9 @@ def corner_seen(
 
     It lies beside the view: who has just turned toward it has not seen it.
     """
-    if not (inputs.looks and config.look_at_corners):
+    asked = config.look_at_corners
+    looks_at_corners = config.kind == "sectors" if asked is None else asked
+    if not (looks_at_corners and inputs.looks):
         return True
     yaw = inputs.yaw_rad + angle_rad
     c, s = math.cos(yaw), math.sin(yaw)
