@@ -18,6 +18,7 @@ COMMANDS = {
     "room": "make, look at and save rooms; the contact sheet",
     "replay": "replay a flight log exactly, or learn from a recorded data set",
     "runs": "list the flights that there are",
+    "tune": "tune the thresholds of trust on flights of your own",
     "report": "make the report of a flight anew",
     "export": "write the model of a flight as one file, float or int8",
     "calibrate": "calibrate a stereo camera from pictures of a board",

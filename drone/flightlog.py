@@ -126,6 +126,15 @@ class FlightLog:
         """
         return self._records(_INPUTS | frozenset(_TOPIC_OF))
 
+    def slim(self, *wanted: Topic) -> Iterator[tuple[Topic, Any]]:
+        """Yield the messages of some topics in one pass, without images; ticks as slim records.
+
+        Where messages are missing, a `LogGap` stands.
+        """
+        for name, raw in self._raw(frozenset(topic.name for topic in (*wanted, topics.GAP))):
+            topic = _TOPIC_OF[name]
+            yield topic, raw if isinstance(raw, LogGap) else self._decode(topic, raw.data)
+
     def frames(self) -> Iterator[StereoFrame]:
         """Yield the frames that the pilot consumed."""
         for tick in self.ticks():

@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from drone.clock import s_from_ns
 from drone.config import Config
 from drone.messages import Mode
-from drone.report import charts, story
+from drone.report import charts, html, story
 from drone.report.flight import Flight
 from drone.report.moments import Shot
 from drone.report.pictures import card, colour_bar
@@ -26,12 +25,10 @@ from drone.report.story import NAMES, metres, plural, seconds, share
 from drone.report.track import trajectories
 
 _MOST_EVENTS = 200
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(flight: Flight, shots: Sequence[Shot], result: Mapping[str, Any], name: str) -> str:
     """Return the whole page."""
-    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     sections = [_headline(flight, name)]
     if len(flight.ticks):
         sections += [
@@ -44,41 +41,7 @@ def page(flight: Flight, shots: Sequence[Shot], result: Mapping[str, Any], name:
             _events(flight),
         ]
     sections.append(_particulars(flight, result))
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Flight {escape(name)}</title><style>{style}</style></head>\n"
-        f"<body>{''.join(sections)}</body></html>\n"
-    )
-
-
-def _section(title: str, *content: str, anchor: str) -> str:
-    return f'<section id="{anchor}"><h2>{escape(title)}</h2>{"".join(content)}</section>\n'
-
-
-def _note(words: str) -> str:
-    return f'<p class="note">{escape(words)}</p>'
-
-
-def _keys(*entries: tuple[str, str]) -> str:
-    """Return a legend: (CSS classes of the line or area, words)."""
-    found = []
-    for classes, words in entries:
-        shape = '<path class="{}" d="M1 6H25"/>'
-        if classes.startswith(("solid", "band")):
-            shape = '<rect class="{}" x="1" y="1" width="24" height="10"/>'
-        elif classes.startswith("override"):
-            shape = '<path class="{}" d="M13 1l5 5l-5 5l-5 -5z"/>'
-        elif classes == "collision":
-            shape = '<path class="{}" d="M8 1l10 10m0 -10l-10 10"/>'
-        elif classes.startswith(("held-out", "point")):
-            shape = '<circle class="{}" cx="13" cy="6" r="4"/>'
-        found.append(
-            f'<span><svg viewBox="0 0 26 12" aria-hidden="true">{shape.format(classes)}</svg>'
-            f"{escape(words)}</span>"
-        )
-    return f'<div class="keys">{"".join(found)}</div>'
+    return html.document(f"Flight {name}", sections)
 
 
 def _mode_keys(flight: Flight) -> list[tuple[str, str]]:
@@ -113,22 +76,14 @@ def _modes(flight: Flight) -> str:
     if flight.watched:
         return ""
     head = ("mode", "time", "flown", "per minute", "turning", "needless stops /100 m", "collisions")
-    return f"<br>{_table(head, story.mode_table(flight), 'numbers')}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], classes: str = "") -> str:
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
-    )
-    return f'<div class="scroll"><table class="{classes}"><tr>{top}</tr>{body}</table></div>'
+    return f"<br>{html.table(head, story.mode_table(flight), 'numbers')}"
 
 
 def _trajectory(flight: Flight) -> str:
     drawn = trajectories(flight)
     if not drawn:
-        return _section(
-            "Where it flew is unknown", _note("The log holds no position."), anchor="trajectory"
+        return html.section(
+            "Where it flew is unknown", html.note("The log holds no position."), anchor="trajectory"
         )
     figures = "".join(
         f"<figure>{svg}<figcaption>{escape(words)}</figcaption></figure>" for words, svg in drawn
@@ -137,12 +92,12 @@ def _trajectory(flight: Flight) -> str:
     by_mono = f", {metres(alone_m)} of them with mono alone" if alone_m else ""
     marks = [("collision", "collision")] if flight.of_kind("collision") else []
     marks += [("override", "override")] if flight.overrides else []
-    keys = _keys(*_mode_keys(flight), *marks)
-    return _section(
+    keys = html.keys(*_mode_keys(flight), *marks)
+    return html.section(
         f"{metres(story.way_m(flight))} flown{by_mono}",
         keys,
         f'<div class="maps">{figures}</div>',
-        _note(
+        html.note(
             "Seen from above, one picture per mode; arrows show the direction, thin lines what the "
             "other modes flew. No line leads to where the drone was put after a collision."
         ),
@@ -155,7 +110,7 @@ def _licence(flight: Flight) -> str:
     held_s = sum(span.length_s for span in flight.spans(flight.ticks["held"]))
     part = share(held_s / flight.duration_s) if flight.duration_s else ""
     title = f"Mono held its licence in {part} of the time" if held_s else "Mono held no licence"
-    keys = _keys(
+    keys = html.keys(
         ("line tpr", f"near frames caught by mono ({trust.min_tpr:.0%} asked)"),
         ("line fpr", "free frames stopped needlessly"),
         ("allowed", f"allowed: {trust.max_fpr:.0%}"),
@@ -167,7 +122,7 @@ def _licence(flight: Flight) -> str:
         "when stereo is lost, it is frozen as it stands."
     )
     chart = f'<div class="scroll">{charts.overview(flight)}</div>'
-    return _section(title, keys, chart, _note(note), anchor="licence")
+    return html.section(title, keys, chart, html.note(note), anchor="licence")
 
 
 def _distances(flight: Flight) -> str:
@@ -188,13 +143,13 @@ def _distances(flight: Flight) -> str:
         f"Distances beyond {charts.FAR_M:g} m and below {charts.NEAR_M:g} m are drawn at the edge. "
         "Bands: who flew. Bars beneath: overrides; crosses: collisions."
     )
-    return _section(title, _keys(*keys), chart, _note(note), anchor="distances")
+    return html.section(title, html.keys(*keys), chart, html.note(note), anchor="distances")
 
 
 def _roc(flight: Flight, curves: Sequence[Roc]) -> str:
     if not curves:
         words = "There were too few near or free frames with a mono estimate for a curve."
-        return _section("No ROC", _note(words), anchor="roc")
+        return html.section("No ROC", html.note(words), anchor="roc")
     first, last = curves[0], curves[-1]
     title = (
         f"{_caught(first, 'Mono caught')}{_caught(last, '; flying alone,') if last.alone else ''}"
@@ -205,7 +160,7 @@ def _roc(flight: Flight, curves: Sequence[Roc]) -> str:
     ]
     rows += _licence_row(flight)
     head = ("curve", "near", "free", "caught", "needless")
-    keys = _keys(*((f"line thick {c.style}", c.name) for c in curves))
+    keys = html.keys(*((f"line thick {c.style}", c.name) for c in curves))
     words = (
         f"Frames of the last {flight.config.pilot.trust.window_s:g} s in which stereo labelled, "
         "each told by mono before it was learned from, by the cautious distance that flies. "
@@ -213,8 +168,8 @@ def _roc(flight: Flight, curves: Sequence[Roc]) -> str:
         "with held-out frames. Dots: what flew, which stops at that distance divided by "
         f"{flight.config.pilot.trust.safety:g}."
     )
-    side = f"<div>{keys}{_table(head, rows, 'numbers')}{_note(words)}</div>"
-    return _section(
+    side = f"<div>{keys}{html.table(head, rows, 'numbers')}{html.note(words)}</div>"
+    return html.section(
         title, f'<div class="two">{roc_chart(flight, list(curves))}{side}</div>', anchor="roc"
     )
 
@@ -239,7 +194,7 @@ def _learning(flight: Flight) -> str:
     known = flight.frames["t_s"][np.isfinite(errors["mono"])]
     if not len(known):
         words = "No estimate met a label: there is no error to show."
-        return _section("Nothing was learned in flight", _note(words), anchor="learning")
+        return html.section("Nothing was learned in flight", html.note(words), anchor="learning")
     early = _median_between(flight, errors["mono"], known[0], known[0] + charts.MEDIAN_S)
     late = _median_between(flight, errors["mono"], known[-1] - 3 * charts.MEDIAN_S, known[-1])
     mean = story.known_median(errors["mean"])
@@ -247,7 +202,7 @@ def _learning(flight: Flight) -> str:
         f"Mono's median distance error went from {early:.2f} to {late:.2f}; "
         f"always telling the mean gives {mean:.2f}"
     )
-    keys = _keys(
+    keys = html.keys(
         ("line told-mono", "mono, before learning from the frame"),
         ("line told-mean", "running mean of the labels"),
         ("line told-last", "the last label"),
@@ -259,7 +214,7 @@ def _learning(flight: Flight) -> str:
         "knows what stereo saw then; it cannot fly without stereo. After stereo is lost the "
         "reference is hidden stereo, in simulation only."
     )
-    return _section(title, keys, chart, _note(note), anchor="learning")
+    return html.section(title, keys, chart, html.note(note), anchor="learning")
 
 
 def _median_between(flight: Flight, values: np.ndarray, start_s: float, end_s: float) -> float:
@@ -269,13 +224,13 @@ def _median_between(flight: Flight, values: np.ndarray, start_s: float, end_s: f
 
 def _moments(shots: Sequence[Shot]) -> str:
     if not shots:
-        return _section("No images", _note("The log holds no frame."), anchor="moments")
+        return html.section("No images", html.note("The log holds no frame."), anchor="moments")
     cards = "".join(card(shot) for shot in shots)
-    note = _note(
+    note = html.note(
         "From left to right: left image, depth by stereo, depth by mono from the left image alone. "
         "Grey cells are unknown."
     )
-    return _section(
+    return html.section(
         "What the eyes saw", note, colour_bar(), f'<div class="shots">{cards}</div>',
         anchor="moments",
     )  # fmt: skip
@@ -285,23 +240,23 @@ def _events(flight: Flight) -> str:
     rows = story.happenings(flight)
     shown = [[f"{t_s:.1f} s", kind, words] for t_s, kind, words in rows[:_MOST_EVENTS]]
     more = len(rows) - len(shown)
-    rest = _note(f"and {more} more in the log") if more > 0 else ""
-    table = _table(("time", "event", ""), shown) if shown else _note("Nothing was marked.")
+    rest = html.note(f"and {more} more in the log") if more > 0 else ""
+    table = html.table(("time", "event", ""), shown) if shown else html.note("Nothing was marked.")
     if len(shown) > 12:
         table = f"<details><summary>Show them</summary>{table}{rest}</details>"
-    return _section(plural(len(rows), "event"), table, anchor="events")
+    return html.section(plural(len(rows), "event"), table, anchor="events")
 
 
 def _particulars(flight: Flight, result: Mapping[str, Any]) -> str:
     changed = _changed(flight.config)
-    settings = _table(("setting", "value", "default"), changed) if changed else ""
+    settings = html.table(("setting", "value", "default"), changed) if changed else ""
     parts = [f"<p>{escape(plural(len(changed), 'setting'))} unlike the default.</p>{settings}"]
     timing = _timing(result.get("timing"))
     if timing:
         head = ("stage", "median", "99th percentile", "share", "runs")
-        parts.append(f"<br><p>Time per stage.</p>{_table(head, timing, 'numbers')}")
-    parts.append(f"<br>{_table(('', ''), _versions_table(flight, result))}")
-    return _section("Settings, timing, versions", *parts, anchor="particulars")
+        parts.append(f"<br><p>Time per stage.</p>{html.table(head, timing, 'numbers')}")
+    parts.append(f"<br>{html.table(('', ''), _versions_table(flight, result))}")
+    return html.section("Settings, timing, versions", *parts, anchor="particulars")
 
 
 def _changed(config: Config) -> list[list[str]]:

@@ -1,0 +1,88 @@
+"""What is expected of another flight holds for other flights."""
+
+import numpy as np
+import pytest
+
+from training.tuning.expected import (
+    expected,
+    figures_with_intervals,
+    gain,
+    judged_by_others,
+    per_flight,
+)
+from training.tuning.goal import NAMES, OBJECTIVES, figures_of, goal_of
+
+GOAL = goal_of([], [])
+
+
+def flights(rng, count, rates=(2.0, 20.0, 0.5), spread=0.3):
+    """Return counts of flights whose rates differ: gamma around a mean, Poisson by chance."""
+    metres = rng.uniform(40, 90, count)
+    columns = [
+        rng.poisson(rate / 100 * metres * rng.gamma(1 / spread, spread, count)) for rate in rates
+    ]
+    seconds = np.exp(rng.normal(3.5, 0.3, count))
+    return np.stack([*columns, metres, seconds, np.ones(count)], axis=1).astype(np.float64)
+
+
+def test_intervals_hold_another_flight_as_often_as_they_say():
+    rng = np.random.default_rng(7)
+    inside, n = dict.fromkeys(NAMES, 0), 120
+    for _ in range(n):
+        known, new = flights(rng, 10), flights(rng, 1)
+        stated = expected(known, GOAL)
+        for k, objective in enumerate(OBJECTIVES):
+            value = figures_of(new)[k]
+            figure = stated[objective.name]
+            inside[objective.name] += figure["low"] <= value <= figure["high"]
+    for name, count in inside.items():
+        assert count / n >= 0.88, name  # 95 % are meant, less what 10 flights can tell
+    assert inside["needless_stops"] < n  # not simply everything
+
+
+def test_a_choice_is_judged_by_flights_that_it_had_not_seen():
+    """Settings that differ by luck alone look better than they are, but not to the others."""
+    rng = np.random.default_rng(1)
+    tried = np.stack([flights(rng, 8) for _ in range(300)])
+    goal = goal_of(["needless_stops"], ["missed<=100", "overrides<=100", "time_to_trust<=1000"])
+    best = figures_of(tried)[:, 1].min()
+    unseen = figures_of(judged_by_others(tried, goal))[1]
+    assert best < 15
+    assert 15 < unseen < 26
+
+
+def test_what_is_truly_better_is_found_and_said_to_be():
+    rng = np.random.default_rng(2)
+    good = flights(rng, 10, rates=(2.0, 8.0, 0.5), spread=0.05)
+    bad = flights(rng, 10, rates=(2.0, 25.0, 0.5), spread=0.05)
+    goal = goal_of(["needless_stops"], ["missed<=100", "overrides<=100", "time_to_trust<=1000"])
+    unseen = judged_by_others(np.stack([bad, good]), goal)
+    np.testing.assert_array_equal(unseen, good)
+    change = gain(bad, unseen, goal)
+    assert change["high"] < 0
+    assert change["mean"] == pytest.approx(-17, abs=6)
+
+
+def test_no_difference_is_not_said_to_be_a_gain():
+    known = flights(np.random.default_rng(3), 10)
+    change = gain(known, known, GOAL)
+    assert (change["mean"], change["low"], change["high"]) == (0, 0, 0)
+
+
+def test_rates_have_the_exact_poisson_interval():
+    """Three events: 0.6187 to 8.7673 (Garwood 1936)."""
+    one = np.array([[3, 0, 0, 100.0, 30.0, 1.0]], np.float64)
+    figures = figures_with_intervals(one, GOAL)
+    assert figures["missed"]["low"] == pytest.approx(0.6187, abs=1e-4)
+    assert figures["missed"]["high"] == pytest.approx(8.7673, abs=1e-4)
+    assert figures["needless_stops"]["low"] == 0
+    assert figures["needless_stops"]["high"] == pytest.approx(3.6889, abs=1e-4)
+    assert figures["missed"]["n"] == 1
+
+
+def test_unknown_is_none():
+    never = np.array([[0, 0, 0, 0.0, 30.0, 0.0]] * 3, np.float64)
+    figures = figures_with_intervals(never, GOAL)
+    assert figures["missed"]["mean"] is None
+    assert per_flight(never, GOAL)[0]["missed"] is None
+    assert expected(never, GOAL)["cost"]["mean"] is None
