@@ -30,8 +30,11 @@ SHORT = ("flight.duration_s=600", "learner.steps_per_frame=0")
 TIME = "Number(document.getElementById('time').textContent.split(' ')[0])"
 CHANGES = """new Promise((done) => {
   const canvas = document.getElementById('left');
+  const copy = Object.assign(document.createElement('canvas'), { width: 128, height: 96 });
+  const own = copy.getContext('2d', { willReadFrequently: true });
   const sum = () => {
-    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    own.drawImage(canvas, 0, 0);
+    const pixels = own.getImageData(0, 0, canvas.width, canvas.height).data;
     let hash = 0;
     for (let i = 0; i < pixels.length; i += 4) hash = (hash * 31 + pixels[i]) | 0;
     return hash;
