@@ -8,6 +8,7 @@ in the inputs (`drone.onboard.watch`, trust, camera health). `docs/switching.md`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -204,7 +205,7 @@ def mono_drawn(flown_ns: int, config: SwitchingConfig) -> bool:
     if config.strategy != "dagger":
         return False
     turn = flown_ns // ns_from_s(config.dagger_turn_s)
-    beta = 0.5 ** (turn * config.dagger_turn_s / config.dagger_half_s)
+    beta = math.pow(0.5, turn * config.dagger_turn_s / config.dagger_half_s)
     return uniform(config.dagger_seed, turn) >= beta
 
 
