@@ -205,7 +205,7 @@ def test_another_version(runs, capsys, tmp_path):
 
     path = write_flight(tmp_path / "b.mcap", replace(SCRIPT, seed=9), with_trust(min_tpr_low=0.3))
     kept = replay.licensed
-    replay.licensed = lambda t_ns, good, *rest: good & False
+    replay.licensed = lambda track, figures, eyes, banned: (banned & False, banned & False)
     try:
         message = refused(capsys, runs, path)
     finally:
