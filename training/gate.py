@@ -5,14 +5,17 @@ worse than the better of the flying version and the best before it? ─► it fl
    └─ no ─► is the flying version now clearly worse than the best before it?
                 └─ yes ─► that one flies again
 
-All are compared on the held-out frames of today. The best version before the flying one is kept,
-so that many steps down, each within the margin, do not add up to a bad model.
+All are compared on the held-out frames of today, in the mean and in the median frame, and in the
+mean of the frames by which the version to beat once passed: what gets better on frames with wrong
+labels, and worse on the others, does not pass. The best version before the flying one is kept, so
+that many steps down, each within the margin, do not add up to a bad model.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import statistics
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -31,7 +34,8 @@ EXPORT_TOLERANCE = 1e-4
 GATE_RATIO, GATE_MARGIN = 1.05, 0.005
 """A candidate may have at most this held-out error: ratio times the one's to beat plus margin."""
 MIN_REVIEW_FRAMES = 20
-"""Held-out frames with a known distance that it takes to roll back a flying version."""
+"""Held-out frames with a known distance that it takes to roll back a flying version, or to refuse
+one for what is not its mean error."""
 MIN_NORMAL_FRAMES = 20
 """Held-out frames that it takes to say what is a normal uncertainty."""
 
@@ -68,11 +72,17 @@ class Verdict(NamedTuple):
 
 
 class _Accepted(NamedTuple):
-    """A version that has passed, and its scores of the held-out frames of today."""
+    """A version that has passed.
+
+    Attributes:
+        scores: of the held-out frames of today.
+        proven: the held-out frames by which it passed.
+    """
 
     model: ModelVersion
     network: MonoNetwork
     scores: dict[int, Score]
+    proven: frozenset[int] = frozenset()
 
 
 class Gate:
@@ -134,16 +144,17 @@ class Gate:
             answer: what its learner says itself; the file must say the same.
         """
         self._flying, self._best = self._today(self._flying), self._today(self._best)
-        to_beat = self._to_beat()
         candidate = self._loaded(model, answer)
         if isinstance(candidate, str):
             return self._refused(candidate)
-        if to_beat is not None and self._clearly_worse(candidate, to_beat):
-            errors = self._errors(candidate, to_beat)
-            return self._refused(
-                f"held-out error {errors[0]:.3f}, version {to_beat.model.seq}'s {errors[1]:.3f}"
-            )
-        self._flying, self._best = candidate, to_beat
+        for other in (self._flying, self._best):
+            if other is not None and self._clearly_worse(candidate, other):
+                errors = self._errors(candidate, other)
+                return self._refused(
+                    f"held-out error {errors[0]:.3f}, version {other.model.seq}'s {errors[1]:.3f}; "
+                    f"in the median frame {self._apart(candidate, other):+.3f}"
+                )
+        self._flying, self._best = candidate, self._to_beat()
         return Verdict("", candidate.scores, self._male(candidate.scores))
 
     def _refused(self, why: str) -> Verdict:
@@ -178,7 +189,7 @@ class Gate:
             return "not finite on a held-out frame"
         if not self._equal(network, answer):
             return "ONNX differs from the learner"
-        return _Accepted(model, network, scores)
+        return _Accepted(model, network, scores, frozenset(scores))
 
     def _today(self, version: _Accepted | None) -> _Accepted | None:
         if version is None:
@@ -190,11 +201,30 @@ class Gate:
         if self._flying is None or self._best is None:
             return self._flying
         flying, best = self._errors(self._flying, self._best)
-        return self._best if best <= flying else self._flying
+        better = flying < best and self._apart(self._flying, self._best) <= 0
+        return self._flying if better else self._best
 
     def _clearly_worse(self, version: _Accepted, other: _Accepted) -> bool:
+        """Return whether a version is clearly worse than another, in any of three ways.
+
+        In the mean of all frames; and once there are enough, in the mean of those by which the
+        other passed, since what came later may be wrong, and in the median frame.
+        """
         error, to_beat = self._errors(version, other)
-        return error > GATE_RATIO * to_beat + GATE_MARGIN
+        allowed = (GATE_RATIO - 1) * to_beat + GATE_MARGIN
+        if error - to_beat > allowed:
+            return True
+        if len(other.proven & self._by_frame(other.scores).keys()) < MIN_REVIEW_FRAMES:
+            return False
+        before, then = (self._male(v.scores, other.proven) for v in (version, other))
+        bought = before - then > (GATE_RATIO - 1) * then + GATE_MARGIN
+        return bought or self._apart(version, other) > allowed
+
+    def _apart(self, one: _Accepted, other: _Accepted) -> float:
+        """Return by how much one's error is greater in the median frame; 0 without any frame."""
+        errors, others = (self._by_frame(v.scores) for v in (one, other))
+        apart = [errors[seq] - others[seq] for seq in errors.keys() & others.keys()]
+        return statistics.median(apart) if apart else 0.0
 
     def _errors(self, one: _Accepted, other: _Accepted) -> tuple[float, float]:
         """Return both errors, on the frames that both have scored."""
@@ -222,17 +252,20 @@ class Gate:
     def _gray(self) -> Image:
         return np.full((self._spec.height_px, self._spec.width_px), 128, np.uint8)
 
-    def _male(self, scores: Mapping[int, Score], among: Mapping[int, Score] | None = None) -> float:
+    def _male(self, scores: Mapping[int, Score], among: Container[int] | None = None) -> float:
         """Return the mean absolute log error on the held-out frames scored, NaN without any."""
-        errors = [
-            abs(math.log(scores[f.seq].obstacle_m / f.obstacle_m))
+        errors = [e for seq, e in self._by_frame(scores).items() if among is None or seq in among]
+        return sum(errors) / len(errors) if errors else math.nan
+
+    def _by_frame(self, scores: Mapping[int, Score]) -> dict[int, float]:
+        """Return the absolute log error on each held-out frame that is scored and has a label."""
+        return {
+            f.seq: abs(math.log(scores[f.seq].obstacle_m / f.obstacle_m))
             for f in self._holdout.frames
             if f.seq in scores
-            and (among is None or f.seq in among)
             and math.isfinite(f.obstacle_m)
             and math.isfinite(scores[f.seq].obstacle_m)
-        ]
-        return sum(errors) / len(errors) if errors else math.nan
+        }
 
 
 def with_scores(model: ModelVersion, scores: Mapping[int, Score]) -> ModelVersion:
