@@ -64,6 +64,7 @@ class Tuning:
         after: figures of the choice on the flights it was made on.
         expected: figures of one more flight.
         gain: change of the cost, judged on flights that a choice had not seen.
+        withheld: by how much the cost rose on those, so that nothing is recommended; else None.
     """
 
     flights: tuple[Recorded, ...]
@@ -77,6 +78,7 @@ class Tuning:
     after: Figures
     expected: Figures
     gain: dict[str, float | int | None]
+    withheld: float | None = None
 
     @property
     def setting(self) -> dict[str, Value]:
@@ -99,7 +101,13 @@ class Tuning:
         """What a reader should know before flying with it."""
         notes = [f"{f.path}: {f.damaged}" for f in self.flights if f.damaged]
         high = self.gain["high"]
-        if not self.changed:
+        if self.withheld is not None:
+            notes.append(
+                f"nothing is recommended: what is best on {len(self.flights)} flights raised the "
+                f"cost by {self.withheld:.3g} on flights that the choice had not seen; they are "
+                "too few to tell settings apart, more or longer flights are needed"
+            )
+        elif not self.changed:
             notes.append("no setting tried is better than what flies now: nothing is changed")
         elif high is None or high >= 0:
             notes.append(
@@ -145,8 +153,12 @@ def tune(
 def _told(
     flights: Sequence[Recorded], space: Space, goal: Goal, tried: Tried, chosen: int
 ) -> Tuning:
+    """Put together what was found; a choice that does worse on flights unseen is none."""
     unseen = outlook.judged_by_others(tried.counts, goal)
-    was = tried.counts[0]
+    was, withheld = tried.counts[0], None
+    change = outlook.gain(was, unseen, goal)["mean"]
+    if chosen and change is not None and change > 0:
+        chosen, unseen, withheld = 0, was, change
     return Tuning(
         flights=tuple(flights),
         space=space,
@@ -159,6 +171,7 @@ def _told(
         after=outlook.figures_with_intervals(tried.counts[chosen], goal),
         expected=outlook.expected(unseen, goal),
         gain=outlook.gain(was, unseen, goal),
+        withheld=withheld,
     )
 
 
