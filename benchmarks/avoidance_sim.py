@@ -120,7 +120,7 @@ def fly(config: Config, flight: int, kept: Path | None) -> dict[str, Any] | None
                 return None
             offset_ns = state.vehicle.stamp_ns + ns_from_s(1 / config.pilot.tick_hz)
             perception.load(model_from_bytes(kept.with_suffix(".onnx").read_bytes(), str(kept)))
-        score, first_s = FlightScore(config.pilot.switching.stop_m), math.nan
+        score, first_s = FlightScore(config.pilot.switching.stop_m, config.pilot.go_m), math.nan
         output = simulator.reset(flight)
         for seq in range(round(config.flight.duration_s * config.pilot.tick_hz)):
             output = later(output, offset_ns)

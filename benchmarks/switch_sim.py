@@ -191,15 +191,20 @@ def _by_mode(flights: Sequence[dict[str, Any]], mode: str) -> dict[str, Any]:
     """Return the rates of all flights in one mode, as if they were one flight."""
     metres = math.fsum(f["distance_m"][mode] for f in flights)
     seconds = math.fsum(f["mode_s"][mode] for f in flights)
-    stops = math.fsum(
-        (f["measures"]["needless_stops_per_100m"][mode] or 0.0) * f["distance_m"][mode] / 100
-        for f in flights
-    )
+
+    def per_100m(name: str) -> float | None:
+        """Return the rate over all metres, from each flight's."""
+        rates = [(f["measures"][f"{name}_per_100m"][mode] or 0.0, f) for f in flights]
+        counts = math.fsum(rate * f["distance_m"][mode] for rate, f in rates)
+        return _round(counts / metres) if metres else None
+
     turning_s = math.fsum(
         (f["measures"]["turning_share"][mode] or 0.0) * f["mode_s"][mode] for f in flights
     )
     return {
-        "needless_stops_per_100m": _round(100 * stops / metres) if metres else None,
+        "stops_per_100m": per_100m("stops"),
+        "needless_stops_per_100m": per_100m("needless_stops"),
+        "open_stops_per_100m": per_100m("open_stops"),
         "turning_share": _round(turning_s / seconds) if seconds else None,
         "metres_per_minute": _round(60 * metres / seconds) if seconds else None,
         "metres": _round(metres),

@@ -101,17 +101,21 @@ class FlightScore:
 
     Attributes:
         stop_m: distance that makes a frame positive.
+        go_m: farther than this the way is free enough for the pilot to go on.
         skip_frames: frames at the start that do not count for the distance errors.
         known_shares: share of known cells of each labelled frame.
     """
 
     stop_m: float
+    go_m: float
     skip_frames: int = 0
     known_shares: list[float] = field(default_factory=list)
     mode_s: dict[str, float] = field(default_factory=lambda: {m.value: 0.0 for m in Mode})
     distance_m: dict[str, float] = field(default_factory=lambda: {m.value: 0.0 for m in Mode})
     collisions: dict[str, int] = field(default_factory=lambda: {m.value: 0 for m in Mode})
+    stops: dict[str, int] = field(default_factory=lambda: {m.value: 0 for m in Mode})
     needless_stops: dict[str, int] = field(default_factory=lambda: {m.value: 0 for m in Mode})
+    open_stops: dict[str, int] = field(default_factory=lambda: {m.value: 0 for m in Mode})
     turning_s: dict[str, float] = field(default_factory=lambda: {m.value: 0.0 for m in Mode})
     longest_turn_s: float = 0.0
     overrides: int = 0
@@ -210,6 +214,14 @@ class FlightScore:
         counts[Mode.HOLD.value] += counts.pop(Mode.LAND.value)
         return counts
 
+    def _counts(self) -> dict[str, dict[str, int]]:
+        return {
+            "stops": self.stops,
+            "needless_stops": self.needless_stops,
+            "open_stops": self.open_stops,
+            "collisions": self.collisions,
+        }
+
     def _measures(self) -> dict[str, Any]:
         modes = ("stereo", "training_wheels", "mono")
         return {
@@ -219,11 +231,11 @@ class FlightScore:
             "turning_share": {
                 m: _rounded(_ratio(self.turning_s[m], self.mode_s[m])) for m in modes
             },
-            "needless_stops_per_100m": {
-                m: _rounded(100 * _ratio(self.needless_stops[m], self.distance_m[m])) for m in modes
-            },
-            "collisions_per_100m": {
-                m: _rounded(100 * _ratio(self.collisions[m], self.distance_m[m])) for m in modes
+            **{
+                f"{name}_per_100m": {
+                    m: _rounded(100 * _ratio(counts[m], self.distance_m[m])) for m in modes
+                }
+                for name, counts in self._counts().items()
             },
             "overrides_per_100m": _rounded(
                 100 * _ratio(self.overrides, self.distance_m[Mode.TRAINING_WHEELS.value])
@@ -251,11 +263,16 @@ class FlightScore:
         self.longest_turn_s = max(self.longest_turn_s, self._turn_s)
 
     def _stops(self, decision: Decision) -> None:
-        """Count a stop as needless where truth (or stereo, without truth) says free."""
-        brakes = decision.manoeuvre == Manoeuvre.BRAKE.value
+        """Count a stop as needless where truth (or stereo, without truth) says free.
+
+        A stop in the open is one where the pilot itself would have gone on.
+        """
+        brakes, mode = decision.manoeuvre == Manoeuvre.BRAKE.value, decision.mode.value
         if brakes and self._manoeuvre != Manoeuvre.BRAKE.value:
             reference_m = self._hidden_m if math.isnan(self._reference_m) else self._reference_m
-            self.needless_stops[decision.mode.value] += reference_m >= self.stop_m
+            self.stops[mode] += 1
+            self.needless_stops[mode] += reference_m >= self.stop_m
+            self.open_stops[mode] += reference_m >= self.go_m
         self._manoeuvre = decision.manoeuvre
 
 

@@ -119,7 +119,7 @@ def test_all_three_are_compared_on_the_same_frames():
 
 
 def test_skipped_frames_teach_the_baselines_and_do_not_count():
-    score = FlightScore(1.0, skip_frames=2)
+    score = FlightScore(1.0, 1.25, skip_frames=2)
     for mono_m, stereo_m in [(1.0, 1.0), (1.0, 3.0), (2.0, 4.0)]:
         score.see(label(stereo_m), estimate(mono_m), None)
     figures = score.distance_errors.to_dict()
@@ -131,7 +131,7 @@ def test_skipped_frames_teach_the_baselines_and_do_not_count():
 
 def test_time_and_way_belong_to_the_mode_that_flew_them():
     score = fly(
-        FlightScore(1.0),
+        FlightScore(1.0, 1.25),
         [
             (decision(5.0, Mode.STEREO), 0.0),
             (decision(6.0, Mode.STEREO), 0.4),
@@ -154,14 +154,14 @@ def test_time_and_way_belong_to_the_mode_that_flew_them():
 
 
 def test_being_put_elsewhere_is_no_flight():
-    score = fly(FlightScore(1.0), [(decision(0.0), 0.0), (decision(0.1), 3.0)])
+    score = fly(FlightScore(1.0, 1.25), [(decision(0.0), 0.0), (decision(0.1), 3.0)])
     assert score.distance_m["stereo"] == 0.0
 
 
 def test_turning_has_a_share_and_a_longest():
     manoeuvres = ["cruise", "turn", "look", "extra", "cruise", "turn", "cruise"]
     score = fly(
-        FlightScore(1.0),
+        FlightScore(1.0, 1.25),
         [(decision(float(i), manoeuvre=m), 0.0) for i, m in enumerate(manoeuvres)],
     )
     figures = score.to_dict()
@@ -175,7 +175,7 @@ def test_a_hop_of_half_a_second_does_not_end_a_turn():
         times_s = [0.0, 2.0, 2.0 + hop_s, 4.0 + hop_s]
         manoeuvres = ["turn", "cruise", "turn", "cruise"]
         ticks = [(decision(t, manoeuvre=m), 0.0) for t, m in zip(times_s, manoeuvres, strict=True)]
-        figures = fly(FlightScore(1.0), ticks).to_dict()
+        figures = fly(FlightScore(1.0, 1.25), ticks).to_dict()
         assert figures["measures"]["longest_turn_s"] == longest_s
         assert figures["turning_share"] == pytest.approx(4.0 / times_s[-1], abs=1e-4)
 
@@ -183,7 +183,7 @@ def test_a_hop_of_half_a_second_does_not_end_a_turn():
 def test_an_override_of_many_ticks_is_one():
     overriding = [False, True, True, True, False, True]
     score = fly(
-        FlightScore(1.0),
+        FlightScore(1.0, 1.25),
         [
             (decision(float(i), Mode.TRAINING_WHEELS, override=o), 0.4 * i)
             for i, o in enumerate(overriding)
@@ -195,7 +195,7 @@ def test_an_override_of_many_ticks_is_one():
 
 def test_collisions_count_in_the_mode_that_flew():
     score = fly(
-        FlightScore(1.0), [(decision(0.0, Mode.MONO), 0.0), (decision(1.0, Mode.MONO), 0.4)]
+        FlightScore(1.0, 1.25), [(decision(0.0, Mode.MONO), 0.0), (decision(1.0, Mode.MONO), 0.4)]
     )
     score.collided()
     figures = score.to_dict()
@@ -209,7 +209,7 @@ def test_time_to_trust_counts_from_the_start_of_the_flight(start_s):
     """The stamps of a recorded flight do not start at zero."""
     held = TrustReport(held=True)
     score = fly(
-        FlightScore(1.0),
+        FlightScore(1.0, 1.25),
         [
             (decision(start_s), 0.0),
             (decision(start_s + 30.0, trust=held), 0.0),
@@ -221,17 +221,27 @@ def test_time_to_trust_counts_from_the_start_of_the_flight(start_s):
 
 
 def test_never_trusted_is_unknown():
-    assert math.isnan(fly(FlightScore(1.0), [(decision(1.0), 0.0)]).to_dict()["time_to_trust_s"])
+    assert math.isnan(
+        fly(FlightScore(1.0, 1.25), [(decision(1.0), 0.0)]).to_dict()["time_to_trust_s"]
+    )
 
 
 @pytest.mark.parametrize(
-    ("true_m", "stereo_m", "needless"),
-    [(3.0, 0.5, 1), (0.5, 3.0, 0), (NAN, 3.0, 1), (NAN, 0.5, 0), (NAN, NAN, 0), (1.0, 0.5, 1)],
+    ("true_m", "stereo_m", "needless", "in_the_open"),
+    [
+        (3.0, 0.5, 1, 1),
+        (0.5, 3.0, 0, 0),
+        (NAN, 3.0, 1, 1),
+        (NAN, 0.5, 0, 0),
+        (NAN, NAN, 0, 0),
+        (1.0, 0.5, 1, 0),
+        (1.25, 0.5, 1, 1),
+    ],
 )
 def test_a_stop_is_needless_where_truth_says_free_and_without_truth_stereo(
-    true_m, stereo_m, needless
+    true_m, stereo_m, needless, in_the_open
 ):
-    score = FlightScore(1.0)
+    score = FlightScore(1.0, 1.25)
     score.see(label(stereo_m), None, truth(true_m, stereo_m))
     fly(
         score,
@@ -241,11 +251,13 @@ def test_a_stop_is_needless_where_truth_says_free_and_without_truth_stereo(
             (decision(2.0, manoeuvre="brake"), 0.4),
         ],
     )
+    assert score.stops["stereo"] == 1
     assert score.needless_stops["stereo"] == needless
+    assert score.open_stops["stereo"] == in_the_open
 
 
 def test_mono_is_judged_at_its_threshold_on_new_frames_alone():
-    score = FlightScore(1.0)
+    score = FlightScore(1.0, 1.25)
     trust = TrustReport(threshold_m=1.5)
     for true_m, stereo_m, mono_m, new in [
         (0.5, 0.6, 1.4, True),  # stops, rightly
@@ -261,7 +273,7 @@ def test_mono_is_judged_at_its_threshold_on_new_frames_alone():
 
 
 def test_stereo_is_judged_against_truth():
-    score = FlightScore(1.0)
+    score = FlightScore(1.0, 1.25)
     for true_m, stereo_m in [(0.5, 0.5), (0.5, 2.0), (3.0, NAN), (3.0, 3.0), (NAN, 0.5)]:
         score.see(None, None, truth(true_m, stereo_m))
     assert vars(score.stereo_against_truth) == {
@@ -275,7 +287,7 @@ def test_stereo_is_judged_against_truth():
 def test_labels_and_versions_are_counted():
     half = GRID.copy()
     half[0] = NAN
-    score = FlightScore(1.0)
+    score = FlightScore(1.0, 1.25)
     for seen in (label(1.0), label(1.0, grid=half), label(NAN, valid=False), None):
         score.see(seen, None, None)
     for valid in (True, False):
@@ -285,6 +297,6 @@ def test_labels_and_versions_are_counted():
 
 
 def test_a_flight_of_nothing_has_figures():
-    figures = FlightScore(1.0).to_dict()
+    figures = FlightScore(1.0, 1.25).to_dict()
     assert figures["simulated_s"] == 0.0
     assert math.isnan(figures["turning_share"])

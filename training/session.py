@@ -83,7 +83,7 @@ class Session:
             start,
             live=not waits,
         )
-        self.score = FlightScore(config.pilot.switching.stop_m)
+        self.score = FlightScore(config.pilot.switching.stop_m, config.pilot.go_m)
         self.model: ModelVersion | None = None
         self.opening = Opening() if start == FROM_CONFIGURATION else self._opening()
         self.state = PilotState(

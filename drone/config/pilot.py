@@ -30,6 +30,11 @@ class PilotConfig(Section):
     limits: LimitsConfig = LimitsConfig()
 
     @property
+    def go_m(self) -> float:
+        """Distance by stereo from which the pilot goes on, m."""
+        return self.switching.stop_m * self.avoidance.free_ratio
+
+    @property
     def grid_spec(self) -> GridSpec:
         """The grid as geometry."""
         return GridSpec(self.grid.rows, self.grid.cols)

@@ -212,7 +212,7 @@ class _Reader:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._score = FlightScore(config.pilot.switching.stop_m)
+        self._score = FlightScore(config.pilot.switching.stop_m, config.pilot.go_m)
         self._epoch_ns: int | None = None
         self._ticks: list[tuple[Any, ...]] = []
         self._frames: list[tuple[Any, ...]] = []

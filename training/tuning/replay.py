@@ -182,7 +182,7 @@ class Flight:
         flown_m = self._way_m[last] - self._way_m[first]
         open_ = ~ended & goes_on[last] & ticks["blocked"][last] & ~self._goes_straight_on[last]
         meets_m = np.where(open_, label_m[last] * threshold_m[last] / mono_m[last], np.nan)
-        free_m = rules.stop_m * pilot.avoidance.free_ratio
+        free_m = pilot.go_m
         imminent_m = ticks["imminent_m"][last]
         further_m = label_m[last] - np.maximum(meets_m, imminent_m)
         return Stretches(
