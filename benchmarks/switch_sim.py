@@ -7,7 +7,7 @@
     python benchmarks/switch_sim.py report --out switch --save benchmarks/switch.json
 
 `eye`: a `mixed` room, learned in with training wheels; the left or the right eye goes black or
-freezes at a time drawn for the seed between 100 and 220 s, and what happens in the next 60 s is
+freezes at a time drawn for the seed between 80 and 320 s, and what happens in the next 60 s is
 counted. `plain`: stereo alone with unknown taken as free, stereo alone with unknown taken as stop,
 and both cues with what was learned, trust included, in a `mixed` room before. One line of JSON per
 flight; a flight that has its line is not flown again. Flights leave no run folders.
@@ -37,7 +37,7 @@ from drone.flightlog import FlightLog
 from training.flight import FlightSpec, run_flight
 from training.teacher import Start
 
-LOST_S = (100, 220)
+LOST_S = (80, 320)
 AFTER_S = 60.0
 UNTAUGHT = ("learner.steps_per_frame=0", "learner.start=fresh")
 JUMP_M = 0.5
