@@ -10,7 +10,8 @@
 freezes at a time drawn for the seed between 80 and 320 s, and what happens in the next 60 s is
 counted. `plain`: stereo alone with unknown taken as free, stereo alone with unknown taken as stop,
 and both cues with what was learned, trust included, in a `mixed` room before. One line of JSON per
-flight; a flight that has its line is not flown again. Flights leave no run folders.
+flight; a flight that has its line is not flown again. Flights leave no run folders, but with
+`--runs` those of `eye`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def configured(seed: int, duration_s: float, *overrides: str) -> Config:
     return load(launch_folder() / "room.toml", [*base, *overrides])
 
 
-def eye(seed: int, *overrides: str) -> dict[str, Any]:
+def eye(seed: int, runs: Path | None, *overrides: str) -> dict[str, Any]:
     """Lose an eye at a time of the seed's; count what follows."""
     rng = np.random.default_rng([seed, 71])
     lost_s = round(float(rng.uniform(*LOST_S)), 2)
@@ -65,21 +66,21 @@ def eye(seed: int, *overrides: str) -> dict[str, Any]:
     kind = ("black", "frozen")[int(rng.integers(2))]
     fault = f'sim.faults=[{{kind="{kind}",eye="{which}",start_s={lost_s}}}]'
     config = configured(seed, lost_s + AFTER_S, *overrides, fault)
-    return {"eye": which, "kind": kind, "lost_s": lost_s, **flown(config, lost_s)}
+    return {"eye": which, "kind": kind, "lost_s": lost_s, **flown(config, lost_s, runs=runs)}
 
 
-def never(seed: int) -> dict[str, Any]:
+def never(seed: int, runs: Path | None) -> dict[str, Any]:
     """Lose an eye without ever having learned."""
-    return eye(seed, *UNTAUGHT)
+    return eye(seed, None, *UNTAUGHT)
 
 
-def stereo(seed: int) -> dict[str, Any]:
+def stereo(seed: int, runs: Path | None) -> dict[str, Any]:
     """Fly by stereo alone for two minutes."""
     only = "pilot.switching.strategy=stereo_only"
     return flown(configured(seed, 120.0, *UNTAUGHT, only), 0.0)
 
 
-def plain(seed: int) -> dict[str, Any]:
+def plain(seed: int, runs: Path | None) -> dict[str, Any]:
     """Fly a plain room by each policy."""
     found: dict[str, Any] = {}
     for name, overrides in POLICIES.items():
@@ -95,10 +96,15 @@ def plain(seed: int) -> dict[str, Any]:
     return found
 
 
-def flown(config: Config, from_s: float, start: Start = Start()) -> dict[str, Any]:  # noqa: B008
+def flown(
+    config: Config,
+    from_s: float,
+    start: Start = Start(),  # noqa: B008
+    runs: Path | None = None,
+) -> dict[str, Any]:
     """Fly; return what happened from some time on, and the figures of the whole flight."""
-    with tempfile.TemporaryDirectory() as runs:
-        result = run_flight(FlightSpec(config, Path(runs), start))
+    with tempfile.TemporaryDirectory() as folder:
+        result = run_flight(FlightSpec(config, runs or Path(folder), start))
         after = since(FlightLog(result.run.log), from_s)
     keys = ("time_to_trust_s", "overrides", "distance_m", "mode_s", "collisions", "measures")
     return {**after, "flight": known({k: result.figures[k] for k in keys})}
@@ -232,12 +238,16 @@ def lines(path: Path) -> list[dict[str, Any]]:
 FLIGHTS = {"eye": eye, "never": never, "stereo": stereo, "plain": plain}
 
 
-def fly_all(what: str, seeds: Sequence[int], out: Path, workers: int) -> None:
+def fly_all(
+    what: str, seeds: Sequence[int], out: Path, workers: int, runs: Path | None = None
+) -> None:
     """Fly what has no line yet, some flights at a time."""
     path = out / f"{what}.jsonl"
     done = {row["seed"] for row in lines(path)}
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        running = {pool.submit(FLIGHTS[what], seed): seed for seed in seeds if seed not in done}
+        running = {
+            pool.submit(FLIGHTS[what], seed, runs): seed for seed in seeds if seed not in done
+        }
         for flight in as_completed(running):
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"seed": running[flight], **flight.result()}) + "\n")
@@ -251,10 +261,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--save", type=Path)
+    parser.add_argument("--runs", type=Path, help="keep the run folders of `eye` here")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.what != "report":
-        fly_all(args.what, list(args.seeds), args.out, args.workers)
+        fly_all(args.what, list(args.seeds), args.out, args.workers, args.runs)
         return
     text = json.dumps(report(args.out), indent=1) + "\n"
     sys.stdout.write(text)
