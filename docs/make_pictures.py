@@ -23,9 +23,10 @@ from PIL import Image
 from drone.flightlog import FlightLog
 from drone.messages import Mode
 from drone.report import charts, story
-from drone.report.flight import MODES, Flight, put_there, read_flight
+from drone.report.flight import MODES, Flight, put_there
 from drone.report.moments import Moment, Shot, fetch
 from drone.report.pictures import colours
+from drone.report.reading import read_flight
 from drone.runfolder import RunFolder
 from drone.sim.furnish import room_of
 from drone.sim.preview import Colour, overview

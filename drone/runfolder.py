@@ -28,6 +28,8 @@ MODEL_NAME = "model.onnx"
 CONFIG_NAME = "config.toml"
 RESULT_NAME = "result.json"
 WEIGHTS_NAME = "weights.safetensors"
+FRAME_TO_COMMAND = "frame_to_command"
+"""Name in the result's timing of the time from a frame's arrival to the command by it."""
 _NAMES = (LOG_NAME, REPORT_NAME, MODEL_NAME, CONFIG_NAME, RESULT_NAME, WEIGHTS_NAME)
 _TEMPORARY = ".tmp"
 _MCAP_PROFILE_AT = 17

@@ -7,6 +7,7 @@ fixed number of learning steps per frame, one thread. The same seed gives the sa
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -24,7 +25,7 @@ from drone.flightlog import FORMAT_VERSION, FlightLogWriter, LogHeader
 from drone.geometry import DistanceMeter, StereoCalibration
 from drone.messages import Mode, Tick, VelocityCommand
 from drone.onboard.limiter import stop_command
-from drone.runfolder import RunFolder
+from drone.runfolder import FRAME_TO_COMMAND, RunFolder
 from drone.sim.cameras import calibration_of
 from drone.sim.simulator import RoomSimulator, SimOutput
 from drone.web.feed import UNASKED, Scene, Watched
@@ -259,14 +260,18 @@ def _progress(session: Session, output: SimOutput) -> Progress:
 
 
 def _timing(session: Session) -> dict[str, Any]:
-    """Return the median and 99th percentile per stage, ms, and the share of each."""
+    """Return the median and 99th percentile per stage, ms, and the share of each.
+
+    From frame to command is no stage but spans several, so it has no share.
+    """
     seconds = session.perception.times.seconds
-    total = sum(sum(values) for values in seconds.values()) or 1.0
+    sums = {k: math.fsum(v) if k != FRAME_TO_COMMAND else math.nan for k, v in seconds.items()}
+    total = math.fsum(s for s in sums.values() if math.isfinite(s)) or 1.0
     return {
         stage: {
             "p50_ms": _percentile_ms(values, 0.5),
             "p99_ms": _percentile_ms(values, 0.99),
-            "share": round(sum(values) / total, 4),
+            "share": round(sums[stage] / total, 4),
             "n": len(values),
         }
         for stage, values in seconds.items()

@@ -33,6 +33,7 @@ from drone.onboard.health import check_frame
 from drone.onboard.obstacle_memory import view_of
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilot import Pilot, PilotState, decide, handed_over
+from drone.runfolder import FRAME_TO_COMMAND
 from drone.scoring import FlightScore
 from drone.web.feed import Feed, Glimpse
 from training.teacher import FROM_CONFIGURATION, Ending, Learner, Opening, Start
@@ -127,12 +128,16 @@ class Session:
         """
         if tick.frame is not None:
             tick = replace(tick, model=self._learned(log) or self._begun(log, tick.stamp_ns))
+        arrived_s = time.perf_counter()
         percept = self.pilot.perceive(self.state, tick)
         disparity_px = self.perception.disparity_px
         started_s = time.perf_counter()
         before = self.state
         self.state, decision = decide(self.state, tick, percept, self.config.pilot)
-        self.perception.times.add("decide", time.perf_counter() - started_s)
+        done_s = time.perf_counter()
+        self.perception.times.add("decide", done_s - started_s)
+        if tick.frame is not None:
+            self.perception.times.add(FRAME_TO_COMMAND, done_s - arrived_s)
         self._account(log, tick, percept, decision)
         for found in health.events(
             before.health, self.state.health, decision.stamp_ns, self._health_events

@@ -15,9 +15,10 @@ from typing import Any
 
 from drone.errors import WorkFailedError
 from drone.flightlog import FlightLog
-from drone.report.flight import Flight, read_flight
-from drone.report.moments import choose, fetch
+from drone.report.flight import Flight
+from drone.report.moments import choose, choose_overrides, fetch
 from drone.report.page import page
+from drone.report.reading import read_flight
 from drone.runfolder import RunFolder
 
 __all__ = ["write_report"]
@@ -43,8 +44,11 @@ def write_report(run: Path) -> Path:
     flight = read_flight(log)
     result = _result(folder)
     flight = replace(flight, figures=_figures(flight, result))
-    shots = fetch(log, choose(flight))
-    _write(report, page(flight, shots, result, folder.path.resolve().name))
+    overrides = choose_overrides(flight)
+    shots = fetch(log, [*choose(flight), *overrides])
+    told = [shot for shot in shots if shot.moment in overrides]
+    others = [shot for shot in shots if shot.moment not in overrides]
+    _write(report, page(flight, others, told, result, folder.path.resolve().name))
     return report
 
 

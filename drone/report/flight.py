@@ -1,9 +1,7 @@
 """A flight as columns of numbers: what a report needs of a log, without its images.
 
-    log ─► record after record ─► one row per tick, one row per frame, the few events ─► Flight
-
-One pass; what is kept per tick is a row of numbers. Images are fetched later, for the few moments
-that the report shows (`drone.report.moments`).
+One row per tick, one row per frame, the few events (`drone.report.reading` makes it). Images are
+fetched later, for the few moments that the report shows (`drone.report.moments`).
 """
 
 from __future__ import annotations
@@ -16,48 +14,21 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from drone.clock import s_from_ns
-from drone.config import Config, loads
-from drone.flightlog import LIVE_SOURCE, FlightLog, LogHeader
+from drone.config import Config
+from drone.flightlog import LIVE_SOURCE, LogHeader
 from drone.messages import (
-    Decision,
-    DistanceLabel,
-    FlightEvent,
-    HealthEvent,
+    Eye,
     LearnerReport,
     Mode,
-    ModelVersion,
-    MonoEstimate,
-    Tick,
-    Truth,
     Vector3,
-    VehicleState,
 )
-from drone.onboard.avoidance import Manoeuvre
-from drone.scoring import JUMP_M, FlightScore
+from drone.scoring import JUMP_M
 
 Table: TypeAlias = np.ndarray[Any, np.dtype[np.void]]
 """Rows with named columns."""
 Mask = NDArray[np.bool_]
 MODES = tuple(Mode)
 """The column `mode` holds positions in here."""
-
-_TICK = np.dtype(
-    [
-        *[(name, "f8") for name in ("t_s", "mono_m", "stereo_m", "operating_m", "threshold_m")],
-        *[(name, "f8") for name in ("tpr", "fpr", "north_m", "east_m")],
-        *[(name, "?") for name in ("override", "held", "frozen", "blocked", "brakes", "permitted")],
-        *[(name, "i4") for name in ("mode", "positives", "negatives")],
-    ]
-)
-_FRAME = np.dtype(
-    [
-        ("seq", "i8"),
-        *[(name, "f8") for name in ("t_s", "label_m", "raw_m", "flown_m", "threshold_m")],
-        *[(name, "f8") for name in ("true_m", "hidden_m", "north_m", "east_m", "relief")],
-        *[("labelled", "?"), ("mode", "i4")],
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +77,15 @@ class Span:
         return self.end_s - self.start_s
 
 
+@dataclass(frozen=True, slots=True)
+class Ailment:
+    """Something was wrong with an eye or the pair, for so long."""
+
+    eye: Eye
+    kind: str
+    span: Span
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Flight:
     """What a log says, as columns.
@@ -120,8 +100,11 @@ class Flight:
             the human pilot; `mode`, an index of `MODES`.
         frames: one row per frame: `label_m` and `labelled`; `raw_m`, mono's for this image alone;
             `flown_m` (cautious, averaged) and `threshold_m` as decided on; `true_m`; `hidden_m` of
-            healthy stereo; `north_m` and `east_m` in truth; NaN where unknown; `relief`, how much
-            depth varies over the image.
+            healthy stereo; `north_m` and `east_m` in truth; `unfamiliarity` of the image to the
+            network; NaN where unknown; `relief`, how much depth varies over the image; `why` there
+            is no label, an index of `reasons`.
+        reasons: why frames had no label; the first is empty, of those that had one.
+        ailments: what was wrong with the eyes, in the order of its beginning.
         marks: what was logged as an event, of the flight or of the cameras.
         learning: how learning stood.
         swaps: which version flew from when on.
@@ -135,6 +118,8 @@ class Flight:
     damaged: str | None
     ticks: Table
     frames: Table
+    reasons: tuple[str, ...]
+    ailments: tuple[Ailment, ...]
     marks: tuple[Mark, ...]
     learning: tuple[Learning, ...]
     swaps: tuple[Swap, ...]
@@ -192,159 +177,6 @@ class Flight:
     def overrides(self) -> list[Span]:
         """When stereo stopped a drone that mono would have let fly on."""
         return self.spans(self.ticks["override"])
-
-
-def read_flight(log: FlightLog) -> Flight:
-    """Read a log in one pass.
-
-    Raises:
-        UserError: its configuration is not one of this version, or inputs were taken out of it.
-    """
-    config = loads(log.header.config_toml, f"{log.path}: the configuration in its header")
-    reader = _Reader(config)
-    for _, message in log.records():
-        reader.take(message)
-    return reader.flight(log)
-
-
-class _Reader:
-    """Gathers what belongs to one tick, and keeps its row when the next one begins."""
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._score = FlightScore(config.pilot.switching.stop_m, config.pilot.go_m)
-        self._epoch_ns: int | None = None
-        self._ticks: list[tuple[Any, ...]] = []
-        self._frames: list[tuple[Any, ...]] = []
-        self._marks: list[Mark] = []
-        self._learning: list[Learning] = []
-        self._swaps: list[Swap] = []
-        self._vehicle: VehicleState | None = None
-        self._true_m: Vector3 | None = None
-        self._licence = ""
-        self._now: dict[type, Any] = {}
-
-    def take(self, message: Any) -> None:
-        """Take in the next message of the log."""
-        if isinstance(message, Tick):
-            self._close()
-            if self._epoch_ns is None:
-                self._epoch_ns = message.stamp_ns
-            self._tick(message)
-        elif isinstance(message, DistanceLabel | MonoEstimate | Decision | Truth):
-            self._now[type(message)] = message
-        elif isinstance(message, FlightEvent):
-            self._close()
-            self._event(message)
-        elif isinstance(message, HealthEvent):
-            self._health(message)
-        elif isinstance(message, LearnerReport):
-            self._score.model_versions += 1
-            self._learning.append(Learning(self._t_s(message.stamp_ns), message))
-
-    def flight(self, log: FlightLog) -> Flight:
-        """Return everything, after the last message."""
-        self._close()
-        return Flight(
-            header=log.header,
-            config=self._config,
-            damaged=log.damaged,
-            ticks=np.array(self._ticks, _TICK),
-            frames=np.array(self._frames, _FRAME),
-            marks=tuple(self._marks),
-            learning=tuple(self._learning),
-            swaps=tuple(self._swaps),
-            figures=self._score.to_dict(),
-            licence=self._licence,
-            epoch_ns=self._epoch_ns or 0,
-        )
-
-    def _t_s(self, stamp_ns: int) -> float:
-        return s_from_ns(stamp_ns - (stamp_ns if self._epoch_ns is None else self._epoch_ns))
-
-    def _tick(self, tick: Tick) -> None:
-        self._now[Tick] = tick
-        if tick.vehicle is not None and tick.vehicle.valid:
-            self._vehicle = tick.vehicle
-        model: ModelVersion | None = tick.model
-        if model is not None:
-            swap = Swap(self._t_s(tick.stamp_ns), model.seq, model.sha256, len(model.onnx))
-            self._swaps.append(swap)
-        for event in tick.health:
-            self._health(event)
-
-    def _event(self, event: FlightEvent) -> None:
-        if event.kind == "collision":
-            self._score.collided()
-        t_s = self._t_s(event.stamp_ns)
-        self._marks.append(Mark(t_s, event.kind, event.detail, event.position_m))
-
-    def _health(self, event: HealthEvent) -> None:
-        detail = f"{event.eye} {event.kind} {'begins' if event.active else 'ends'}"
-        self._marks.append(Mark(self._t_s(event.stamp_ns), "camera", detail, (math.nan,) * 3))
-
-    def _close(self) -> None:
-        """Count and keep the tick that is open, if a decision was taken in it."""
-        now, self._now = self._now, {}
-        tick, decision = now.get(Tick), now.get(Decision)
-        if tick is None or decision is None:
-            return
-        truth: Truth | None = now.get(Truth)
-        label, estimate = now.get(DistanceLabel), now.get(MonoEstimate)
-        if tick.frame is not None:
-            self._score.see(label, estimate, truth)
-            self._frames.append(self._frame_row(tick, now))
-        position_m = self._position_m(truth)
-        self._score.decided(decision, position_m, tick.frame is not None)
-        self._licence = decision.trust.reason
-        self._ticks.append(self._tick_row(decision, tick.permitted, position_m))
-
-    def _position_m(self, truth: Truth | None) -> Vector3:
-        """Return where the drone is: by truth, of the latest frame, where there is any."""
-        if truth is not None:
-            self._true_m = truth.position_m
-        if self._true_m is not None:
-            return self._true_m
-        return (math.nan,) * 3 if self._vehicle is None else self._vehicle.position_m
-
-    def _tick_row(
-        self, decision: Decision, permitted: bool, position_m: Vector3
-    ) -> tuple[Any, ...]:
-        trust = decision.trust
-        return (
-            *(self._t_s(decision.stamp_ns), decision.mono_obstacle_m, decision.stereo_obstacle_m),
-            *(trust.operating_m, trust.threshold_m, trust.tpr, trust.fpr, *position_m[:2]),
-            *(decision.override, trust.held, trust.frozen, decision.blocked),
-            *(decision.manoeuvre == Manoeuvre.BRAKE, permitted),
-            *(MODES.index(decision.mode), trust.positives, trust.negatives),
-        )
-
-    def _frame_row(self, tick: Tick, now: Mapping[type, Any]) -> tuple[Any, ...]:
-        decision: Decision = now[Decision]
-        label: DistanceLabel | None = now.get(DistanceLabel)
-        estimate: MonoEstimate | None = now.get(MonoEstimate)
-        truth: Truth | None = now.get(Truth)
-        label_m = label.obstacle_m if label is not None and label.valid else math.nan
-        raw_m = estimate.obstacle_m if estimate is not None and estimate.valid else math.nan
-        true_m, hidden_m, where_m = math.nan, label_m, (math.nan,) * 3
-        if truth is not None:
-            true_m, hidden_m, where_m = truth.obstacle_m, truth.stereo_obstacle_m, truth.position_m
-        assert tick.frame is not None
-        return (
-            *(tick.frame.seq, self._t_s(tick.stamp_ns)),
-            *(label_m, raw_m, decision.mono_obstacle_m),
-            *(decision.trust.threshold_m, true_m, hidden_m, *where_m[:2], _relief(label, estimate)),
-            *(label is not None and label.valid, MODES.index(decision.mode)),
-        )
-
-
-def _relief(label: DistanceLabel | None, estimate: MonoEstimate | None) -> float:
-    """Return the standard deviation of log inverse depth: a wall has little, a pillar much."""
-    grid = None if estimate is None else estimate.inverse_depth
-    if label is not None and label.valid:
-        grid = label.inverse_depth
-    known = None if grid is None else grid[grid > 0]
-    return 0.0 if known is None or not len(known) else float(np.std(np.log(known)))
 
 
 def put_there(flight: Flight, rows: Table) -> Mask:

@@ -12,15 +12,23 @@ from pathlib import Path
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def document(title: str, body: Sequence[str]) -> str:
-    """Return a whole page, with the style of all reports."""
+def document(title: str, body: Sequence[str], contents: Sequence[tuple[str, str]] = ()) -> str:
+    """Return a whole page, with the style of all reports.
+
+    Args:
+        title: of the page.
+        body: what stands in it; what comes first stands above the contents.
+        contents: anchor and words of its sections, to jump to.
+    """
+    links = "".join(f'<a href="#{anchor}">{escape(words)}</a>' for anchor, words in contents)
+    jumps = f'<nav aria-label="contents">{links}</nav>' if links else ""
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{style}</style></head>\n"
-        f"<body>{''.join(body)}</body></html>\n"
+        f"<body><main>{''.join(body[:1])}{jumps}{''.join(body[1:])}</main></body></html>\n"
     )
 
 
@@ -32,6 +40,13 @@ def section(title: str, *content: str, anchor: str) -> str:
 def note(words: str) -> str:
     """Return a paragraph in small print."""
     return f'<p class="note">{escape(words)}</p>'
+
+
+def wide(drawing: str, name: str) -> str:
+    """Return a chart that may be wider than the page, to be scrolled by keyboard too."""
+    return (
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(name)}">{drawing}</div>'
+    )
 
 
 def keys(*entries: tuple[str, str]) -> str:
@@ -56,8 +71,9 @@ def keys(*entries: tuple[str, str]) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], classes: str = "") -> str:
     """Return a table of texts."""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
+    first = f"<tr>{top}</tr>" if head else ""
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
     )
-    return f'<div class="scroll"><table class="{classes}"><tr>{top}</tr>{body}</table></div>'
+    return f'<div class="scroll"><table class="{classes}">{first}{body}</table></div>'

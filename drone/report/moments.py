@@ -2,8 +2,8 @@
 
     Flight ─► choose ─► frame numbers ─► second pass over the log ─► Shot with left image and grids
 
-Chosen are moments that tell something: the first frame, the last before the licence, overrides, the
-approach to a collision, a stop in MONO, the end; the rest is spread over the gaps.
+Chosen are moments that tell something: the first frame, the last before the licence, the approach
+to a collision, a stop in MONO, the end; the rest is spread over the gaps. Overrides come beside.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from drone.clock import s_from_ns
 from drone.flightlog import FlightLog
 from drone.messages import (
     Decision,
@@ -25,9 +26,11 @@ from drone.messages import (
     Truth,
 )
 from drone.report.flight import MODES, Flight
+from drone.report.story import seconds
 from drone.report.svg import Values
 
 MOST = 8
+MOST_OVERRIDES = 12
 _BEFORE_COLLISION_S = 0.6
 _BEFORE_STOP_S = 1.5
 _LEAST_APART_S = 1.0
@@ -35,7 +38,13 @@ _LEAST_APART_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A frame worth showing, and why."""
+    """A frame worth showing, and why.
+
+    Attributes:
+        row: in `Flight.frames`.
+        seq: the frame's.
+        t_s: of the decision that is shown with it, at the frame or soon after.
+    """
 
     row: int
     seq: int
@@ -84,6 +93,20 @@ def choose(flight: Flight, most: int = MOST) -> list[Moment]:
     ]
 
 
+def choose_overrides(flight: Flight, most: int = MOST_OVERRIDES) -> list[Moment]:
+    """Return the frames at which overrides began; of too many, some spread over the flight."""
+    spans, frames = flight.overrides, flight.frames
+    if not len(frames) or not spans:
+        return []
+    kept = np.unique(np.linspace(0, len(spans) - 1, min(most, len(spans))).round().astype(int))
+    found = []
+    for span in (spans[k] for k in kept):
+        row = max(int(np.searchsorted(frames["t_s"], span.start_s + 1e-6)) - 1, 0)
+        why = f"stereo overrides mono for {seconds(span.length_s)}"
+        found.append(Moment(row, int(frames["seq"][row]), span.start_s, why))
+    return found
+
+
 def _apart(flight: Flight, chosen: dict[int, str], row: int) -> bool:
     t_s = flight.frames["t_s"]
     return all(abs(t_s[row] - t_s[other]) >= _LEAST_APART_S for other in chosen)
@@ -99,10 +122,7 @@ def _telling(flight: Flight) -> list[tuple[float, str]]:
     if collisions:
         t_s = collisions[0].t_s - _BEFORE_COLLISION_S
         found.append((t_s, f"{_BEFORE_COLLISION_S} s before a collision"))
-    found += _mono_stop(flight)
-    if flight.overrides:
-        found.append((flight.overrides[0].start_s, "stereo overrides mono"))
-    return found
+    return found + _mono_stop(flight)
 
 
 def _weight(flight: Flight, t_s: float) -> int:
@@ -155,35 +175,45 @@ def _fill(flight: Flight, chosen: dict[int, str], most: int) -> None:
 
 def fetch(log: FlightLog, moments: list[Moment]) -> list[Shot]:
     """Return the moments with their images, by another pass over the log."""
-    wanted = {moment.seq: moment for moment in moments}
+    wanted: dict[int, list[Moment]] = {}
+    for moment in moments:
+        wanted.setdefault(moment.seq, []).append(moment)
     shots: list[Shot] = []
     now: dict[type, object] = {}
+    epoch_ns: int | None = None
     for _, message in log.records():
         if isinstance(message, Tick):
-            _keep(shots, wanted, now)
+            epoch_ns = message.stamp_ns if epoch_ns is None else epoch_ns
+            _keep(shots, wanted, now, epoch_ns)
             if not wanted:
-                return shots
-            now = {}
-        now[type(message)] = message
-    _keep(shots, wanted, now)
-    return shots
+                break
+            now = now if message.frame is None else {Tick: message}
+        else:
+            now[type(message)] = message
+    _keep(shots, wanted, now, epoch_ns or 0)
+    return sorted(shots, key=lambda shot: shot.moment.t_s)
 
 
-def _keep(shots: list[Shot], wanted: dict[int, Moment], now: dict[type, object]) -> None:
+def _keep(
+    shots: list[Shot], wanted: dict[int, list[Moment]], now: dict[type, object], epoch_ns: int
+) -> None:
+    """Keep the wanted moments of the latest frame whose decision has been taken."""
     tick, decision = now.get(Tick), now.get(Decision)
     if not isinstance(tick, Tick) or tick.frame is None or not isinstance(decision, Decision):
         return
-    moment = wanted.pop(tick.frame.seq, None)
-    if moment is None:
-        return
+    seq, t_s = tick.frame.seq, s_from_ns(decision.stamp_ns - epoch_ns)
     label, estimate, truth = now.get(DistanceLabel), now.get(MonoEstimate), now.get(Truth)
-    shots.append(
-        Shot(
-            moment,
-            tick.frame.left,
-            label if isinstance(label, DistanceLabel) else None,
-            estimate if isinstance(estimate, MonoEstimate) else None,
-            decision,
-            truth if isinstance(truth, Truth) else None,
+    for moment in [m for m in wanted.get(seq, ()) if t_s >= m.t_s - 1e-6]:
+        wanted[seq].remove(moment)
+        shots.append(
+            Shot(
+                moment,
+                tick.frame.left,
+                label if isinstance(label, DistanceLabel) else None,
+                estimate if isinstance(estimate, MonoEstimate) else None,
+                decision,
+                truth if isinstance(truth, Truth) else None,
+            )
         )
-    )
+    if not wanted.get(seq, [decision]):
+        del wanted[seq]

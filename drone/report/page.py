@@ -5,30 +5,43 @@ In: a `Flight`, its shots, and the run's result. Out: HTML with inline style, SV
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
 import numpy as np
 
-from drone.clock import s_from_ns
-from drone.config import Config
 from drone.messages import Mode
 from drone.report import charts, html, story
+from drone.report.eyes import health_section
 from drone.report.flight import Flight
+from drone.report.latency import latency_section
 from drone.report.moments import Shot
+from drone.report.particulars import particulars
 from drone.report.pictures import card, colour_bar
-from drone.report.roc import Roc, roc_chart, roc_curves
-from drone.report.story import NAMES, metres, plural, seconds, share
+from drone.report.roc import Roc, roc_chart, roc_curves, roc_stretches, stretches_chart
+from drone.report.story import NAMES, metres, plural, share
 from drone.report.track import trajectories
 
 _MOST_EVENTS = 200
 
 
-def page(flight: Flight, shots: Sequence[Shot], result: Mapping[str, Any], name: str) -> str:
-    """Return the whole page."""
+def page(
+    flight: Flight,
+    shots: Sequence[Shot],
+    overrides: Sequence[Shot],
+    result: Mapping[str, Any],
+    name: str,
+) -> str:
+    """Return the whole page.
+
+    Args:
+        flight: as read from the log.
+        shots: telling moments.
+        overrides: the moments at which overrides began.
+        result: of the run, empty if there is none.
+        name: of the run.
+    """
     sections = [_headline(flight, name)]
     if len(flight.ticks):
         sections += [
@@ -36,12 +49,30 @@ def page(flight: Flight, shots: Sequence[Shot], result: Mapping[str, Any], name:
             _licence(flight),
             _distances(flight),
             _roc(flight, roc_curves(flight)),
+            _overrides(flight, overrides),
             _learning(flight),
-            _moments(shots),
+            health_section(flight),
+            _moments(flight, shots),
+            latency_section(result.get("timing")),
             _events(flight),
         ]
-    sections.append(_particulars(flight, result))
-    return html.document(f"Flight {name}", sections)
+    sections.append(particulars(flight, result))
+    return html.document(f"Flight {name}", sections, _CONTENTS if len(flight.ticks) else ())
+
+
+_CONTENTS = (
+    ("trajectory", "path"),
+    ("licence", "timeline"),
+    ("distances", "distances"),
+    ("roc", "ROC"),
+    ("overrides", "overrides"),
+    ("learning", "learning"),
+    ("health", "health"),
+    ("moments", "pictures"),
+    ("latency", "latency"),
+    ("events", "events"),
+    ("particulars", "settings"),
+)
 
 
 def _mode_keys(flight: Flight) -> list[tuple[str, str]]:
@@ -121,7 +152,7 @@ def _licence(flight: Flight) -> str:
         f"that catches {trust.min_tpr:.0%} of the near frames, over frames not yet learned from; "
         "when stereo is lost, it is frozen as it stands."
     )
-    chart = f'<div class="scroll">{charts.overview(flight)}</div>'
+    chart = html.wide(charts.overview(flight), "modes and trust over time")
     return html.section(title, keys, chart, html.note(note), anchor="licence")
 
 
@@ -138,7 +169,7 @@ def _distances(flight: Flight) -> str:
     if flight.has_truth:
         keys += [("line truth", "true"), ("line hidden", "stereo, hidden (for scoring only)")]
     keys.append(("stop", f"must stop ({flight.config.pilot.switching.stop_m:g} m)"))
-    chart = f'<div class="scroll">{charts.distances(flight)}</div>'
+    chart = html.wide(charts.distances(flight), "distances over time")
     note = (
         f"Distances beyond {charts.FAR_M:g} m and below {charts.NEAR_M:g} m are drawn at the edge. "
         "Bands: who flew. Bars beneath: overrides; crosses: collisions."
@@ -169,9 +200,51 @@ def _roc(flight: Flight, curves: Sequence[Roc]) -> str:
         f"{flight.config.pilot.trust.safety:g}."
     )
     side = f"<div>{keys}{html.table(head, rows, 'numbers')}{html.note(words)}</div>"
-    return html.section(
-        title, f'<div class="two">{roc_chart(flight, list(curves))}{side}</div>', anchor="roc"
+    last_stretch = f'<div class="two">{roc_chart(flight, curves)}{side}</div>'
+    return html.section(title, last_stretch, _roc_over_time(flight), anchor="roc")
+
+
+def _roc_over_time(flight: Flight) -> str:
+    """Return the curves stretch by stretch, if there are two or more."""
+    curves, caught = roc_stretches(flight), flight.config.pilot.trust.min_tpr
+    if len(curves) < 2:
+        return ""
+    rows = [
+        [c.name, str(c.positives), str(c.negatives), share(c.needless(caught)), f"{c.area:.3f}"]
+        for c in curves
+    ]
+    head = ("stretch", "near", "free", f"needless at {caught:.0%} caught", "area")
+    first, last = (share(c.needless(caught)) for c in (curves[0], curves[-1]))
+    title = f"Over the flight: needless stops at {caught:.0%} caught, from {first} to {last}"
+    words = (
+        "The same against stereo, one curve per stretch of the flight, the latest strongest. The "
+        "area under the curve is 1 for a perfect eye and 0.5 for chance."
     )
+    keys = html.keys(*((f"line thick {c.style}", c.name) for c in curves))
+    side = f"<div>{keys}{html.table(head, rows, 'numbers')}{html.note(words)}</div>"
+    chart = f'<div class="two">{stretches_chart(flight, curves)}{side}</div>'
+    return f"<h3>{escape(title)}</h3>{chart}"
+
+
+def _overrides(flight: Flight, shots: Sequence[Shot]) -> str:
+    count = len(flight.overrides)
+    if not count:
+        words = "Stereo never stopped a drone that mono would have let fly on."
+        return html.section("No overrides", html.note(words), anchor="overrides")
+    cards = "".join(card(flight, shot) for shot in shots)
+    fewer = f" {len(shots)} of them are shown." if len(shots) < count else ""
+    note = html.note(f"The moments at which mono would have let the drone fly on.{fewer} {_STRIP}")
+    title = f"Stereo overrode mono {story.times(count)}"
+    strips = f'<div class="strips">{cards}</div>'
+    return html.section(title, note, colour_bar(), strips, anchor="overrides")
+
+
+_STRIP = (
+    "In this order: left image, depth by stereo, depth by mono from the left image alone, and "
+    "the decision, seen from above: blue is free by stereo, the orange bows are how far it is free "
+    "by mono, dotted is where the drone must stop, dashed where cautious mono stops, and the arrow "
+    "is the command. Grey cells are unknown."
+)
 
 
 def _caught(curve: Roc, who: str) -> str:
@@ -208,7 +281,7 @@ def _learning(flight: Flight) -> str:
         ("line told-last", "the last label"),
         ("held-out", "held-out frames, per model version (mean)"),
     )
-    chart = f'<div class="scroll">{charts.learning(flight)}</div>'
+    chart = html.wide(charts.learning(flight), "learning over time")
     note = (
         "Absolute log error: 0.10 is ten percent off. The last label is told a frame later and "
         "knows what stereo saw then; it cannot fly without stereo. After stereo is lost the "
@@ -222,18 +295,14 @@ def _median_between(flight: Flight, values: np.ndarray, start_s: float, end_s: f
     return story.known_median(values[(t_s >= start_s) & (t_s <= end_s)])
 
 
-def _moments(shots: Sequence[Shot]) -> str:
+def _moments(flight: Flight, shots: Sequence[Shot]) -> str:
     if not shots:
         return html.section("No images", html.note("The log holds no frame."), anchor="moments")
-    cards = "".join(card(shot) for shot in shots)
-    note = html.note(
-        "From left to right: left image, depth by stereo, depth by mono from the left image alone. "
-        "Grey cells are unknown."
-    )
+    cards = "".join(card(flight, shot) for shot in shots)
+    strips = f'<div class="shots">{cards}</div>'
     return html.section(
-        "What the eyes saw", note, colour_bar(), f'<div class="shots">{cards}</div>',
-        anchor="moments",
-    )  # fmt: skip
+        "What the eyes saw", html.note(_STRIP), colour_bar(), strips, anchor="moments"
+    )
 
 
 def _events(flight: Flight) -> str:
@@ -245,88 +314,3 @@ def _events(flight: Flight) -> str:
     if len(shown) > 12:
         table = f"<details><summary>Show them</summary>{table}{rest}</details>"
     return html.section(plural(len(rows), "event"), table, anchor="events")
-
-
-def _particulars(flight: Flight, result: Mapping[str, Any]) -> str:
-    changed = _changed(flight.config)
-    settings = html.table(("setting", "value", "default"), changed) if changed else ""
-    parts = [f"<p>{escape(plural(len(changed), 'setting'))} unlike the default.</p>{settings}"]
-    timing = _timing(result.get("timing"))
-    if timing:
-        head = ("stage", "median", "99th percentile", "share", "runs")
-        parts.append(f"<br><p>Time per stage.</p>{html.table(head, timing, 'numbers')}")
-    parts.append(f"<br>{html.table(('', ''), _versions_table(flight, result))}")
-    return html.section("Settings, timing, versions", *parts, anchor="particulars")
-
-
-def _changed(config: Config) -> list[list[str]]:
-    """Return key, value and default of every setting that is not as it comes."""
-    mine, default = (_flat(c.model_dump(mode="json")) for c in (config, Config()))
-    return [
-        [key, str(value), str(default.get(key) or "none")]
-        for key, value in mine.items()
-        if default.get(key) != value
-    ]
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-            flat[prefix + key] = "; ".join(_entry(item) for item in value)
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def _entry(item: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} = {value}" for key, value in item.items() if value is not None)
-
-
-def _timing(timing: Any) -> list[list[str]]:
-    if not isinstance(timing, Mapping):
-        return []
-    return [
-        [
-            stage,
-            f"{t['p50_ms']:.2f} ms",
-            f"{t['p99_ms']:.2f} ms",
-            share(t["share"]),
-            str(t["n"]),
-        ]
-        for stage, t in timing.items()
-        if isinstance(t, Mapping) and all(_is_number(t.get(k)) for k in _STAGE_KEYS)
-    ]
-
-
-_STAGE_KEYS = ("p50_ms", "p99_ms", "share", "n")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _versions_table(flight: Flight, result: Mapping[str, Any]) -> list[list[str]]:
-    header = flight.header
-    began = datetime.fromtimestamp(s_from_ns(flight.epoch_ns + header.utc_offset_ns), UTC)
-    rows = [
-        ["source", header.source],
-        ["written by", f"drone {header.software}, log format {header.format_version}"],
-        ["seed", str(header.seed)],
-        ["stamps begin at", f"{began:%Y-%m-%d %H:%M:%S} UTC"],
-        ["camera", _camera(flight)],
-    ]
-    if flight.swaps:
-        last = flight.swaps[-1]
-        size_kb = last.size_bytes / 1000
-        rows.append(["last model", f"version {last.version}, {size_kb:.0f} kB, {last.sha256[:12]}"])
-    if _is_number(result.get("wall_s")):
-        rows.append(["computed in", seconds(float(result["wall_s"]))])
-    return rows
-
-
-def _camera(flight: Flight) -> str:
-    c = flight.header.calibration
-    return f"{c.left.width} x {c.left.height} px, baseline {1000 * c.baseline_m:.0f} mm"

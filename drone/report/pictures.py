@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drone.messages import FloatGrid, Image
+from drone.report.fan import fan, words_of
+from drone.report.flight import Flight
 from drone.report.moments import Shot
 from drone.report.story import NAMES, metres, seconds
 
@@ -39,8 +41,8 @@ def png_uri(image: NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
 
-def card(shot: Shot) -> str:
-    """Return one moment: left image, stereo's grid, mono's grid, and what was told and done."""
+def card(flight: Flight, shot: Shot) -> str:
+    """Return one moment: left image, stereo's grid, mono's grid, decision, and it all in words."""
     mode = shot.decision.mode
     why = shot.moment.why
     title = seconds(shot.moment.t_s) + (f": {why}" if why else "")
@@ -48,7 +50,7 @@ def card(shot: Shot) -> str:
         f'<figure class="shot"><div class="views">'
         f"{_view(shot.left, 'left image', 'no image')}"
         f"{_grid_view(shot.stereo_grid, 'stereo', _no_stereo(shot))}"
-        f"{_grid_view(shot.mono_grid, 'mono', 'no network yet')}</div>"
+        f"{_grid_view(shot.mono_grid, 'mono', 'no network yet')}{fan(flight, shot)}</div>"
         f'<figcaption><b>{escape(title)}</b> <span class="chip m-{mode.value}">'
         f"{NAMES[mode]}</span><br>{escape(_told(shot))}</figcaption></figure>"
     )
@@ -73,7 +75,8 @@ def _told(shot: Shot) -> str:
     if shot.truth is not None:
         words.append(f"true {metres(shot.truth.obstacle_m)}")
     does = f"{'override, ' if decision.override else ''}{decision.manoeuvre}"
-    return f"{', '.join(words) or 'nothing told'} \N{RIGHTWARDS ARROW} {does}"
+    commanded = f"{does}, {words_of(decision.command)}"
+    return f"{', '.join(words) or 'nothing told'} \N{RIGHTWARDS ARROW} {commanded}"
 
 
 def _view(image: Image | None, name: str, missing: str) -> str:

@@ -1,4 +1,4 @@
-"""How well mono tells near from free: the ROC over the last labelled stretch, and after stereo.
+"""How well mono tells near from free: the ROC over stretches of the flight, and after stereo.
 
 In: a `Flight`. Out: curves of (false positive rate, true positive rate), and their chart. Mono
 stops below a distance; the curve is swept by that distance. An unknown estimate stops.
@@ -6,6 +6,8 @@ stops below a distance; the curve is swept by that distance. An unknown estimate
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,7 @@ from drone.report.svg import Plot, Scale, Values, line, mark, picture, text
 
 LEAST_FRAMES = 10
 """Of each kind, for a curve to be drawn."""
+MOST_STRETCHES = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +45,15 @@ class Roc:
     point: tuple[float, float]
     alone: bool
 
+    def needless(self, tpr: float) -> float:
+        """Return the least share of free frames stopped with so many near frames caught."""
+        return float(self.fpr[self.tpr >= tpr].min(initial=1.0))
+
+    @property
+    def area(self) -> float:
+        """Under the curve: 1 is perfect, 0.5 is chance."""
+        return float(np.trapezoid(self.tpr, self.fpr))
+
 
 def roc_curves(flight: Flight) -> list[Roc]:
     """Return the curves for which there are frames enough."""
@@ -54,6 +66,28 @@ def roc_curves(flight: Flight) -> list[Roc]:
         (f"mono alone, against truth, {_stretch(alone)}", "m-mono", alone, "true_m"),
     ]
     curves = [_roc(name, style, rows, rows[by], stop_m) for name, style, rows, by in candidates]
+    return [curve for curve in curves if curve is not None]
+
+
+def roc_stretches(flight: Flight) -> list[Roc]:
+    """Return one curve against stereo per stretch of the flight, oldest first.
+
+    The stretches are equally long, about a window of trust or more, and cover what mono told of
+    frames that stereo labelled; one with too few frames of a kind is left out.
+    """
+    told = flight.frames[flight.frames["labelled"] & np.isfinite(flight.frames["raw_m"])]
+    if not len(told):
+        return []
+    start_s, end_s = float(told["t_s"][0]), float(told["t_s"][-1])
+    window_s = flight.config.pilot.trust.window_s
+    count = max(1, min(MOST_STRETCHES, round((end_s - start_s) / window_s)))
+    edges = np.linspace(start_s, np.nextafter(end_s, np.inf), count + 1)
+    stop_m = flight.config.pilot.switching.stop_m
+    curves = []
+    for k, (first_s, last_s) in enumerate(itertools.pairwise(edges)):
+        rows = told[(told["t_s"] >= first_s) & (told["t_s"] < last_s)]
+        style = f"m-mono age-{MOST_STRETCHES - count + k}"
+        curves.append(_roc(_stretch(rows), style, rows, rows["label_m"], stop_m))
     return [curve for curve in curves if curve is not None]
 
 
@@ -86,25 +120,37 @@ def _roc(name: str, style: str, rows: Table, reference_m: Values, stop_m: float)
     return Roc(name, style, fpr, tpr, int(near.sum()), int(free.sum()), point, alone)
 
 
-def roc_chart(flight: Flight, curves: list[Roc]) -> str:
+def roc_chart(flight: Flight, curves: Sequence[Roc]) -> str:
     """Return the chart, with the point that flew on each curve and what the licence asks for."""
     plot = Plot(Scale(0, 1, 52, 420), Scale(0, 1, 388, 24))
-    trust = flight.config.pilot.trust
-    ticks = (0, 0.25, 0.5, 0.75, 1)
-    x_axis = [
-        text(plot.x.at(t), plot.bottom + 15, f"{100 * t:.0f}%", "tick", "middle") for t in ticks
-    ]
     parts = [
-        _asked(plot, trust.max_fpr, trust.min_tpr),
-        plot.y_axis(ticks, "near frames caught", percent=True),
-        plot.x_axis(ticks, "free frames stopped needlessly", numbers=False),
-        *x_axis,
-        line(plot.x.px([0, 1]), plot.y.px([0, 1]), "line chance"),
+        *_frame(flight, plot),
         *(line(plot.x.px(c.fpr), plot.y.px(c.tpr), f"line thick {c.style}") for c in curves),
         *(_point(plot, curve) for curve in curves),
         _licence_point(flight, plot),
     ]
     return picture(440, 424, parts, "ROC of mono's stops", "square")
+
+
+def stretches_chart(flight: Flight, curves: Sequence[Roc]) -> str:
+    """Return the chart of the stretches, the latest strongest."""
+    plot = Plot(Scale(0, 1, 52, 420), Scale(0, 1, 388, 24))
+    lines = [line(plot.x.px(c.fpr), plot.y.px(c.tpr), f"line thick {c.style}") for c in curves]
+    alt = "ROC of mono's stops, one curve per stretch of the flight"
+    return picture(440, 424, [*_frame(flight, plot), *lines], alt, "square")
+
+
+def _frame(flight: Flight, plot: Plot) -> list[str]:
+    """Return the axes, what the licence asks for, and the line of chance."""
+    trust = flight.config.pilot.trust
+    ticks = (0, 0.25, 0.5, 0.75, 1)
+    return [
+        _asked(plot, trust.max_fpr, trust.min_tpr),
+        plot.y_axis(ticks, "near frames caught", percent=True),
+        plot.x_axis(ticks, "free frames stopped needlessly", numbers=False),
+        *(text(plot.x.at(t), plot.bottom + 15, f"{100 * t:.0f}%", "tick", "middle") for t in ticks),
+        line(plot.x.px([0, 1]), plot.y.px([0, 1]), "line chance"),
+    ]
 
 
 def _asked(plot: Plot, max_fpr: float, min_tpr: float) -> str:

@@ -120,7 +120,8 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-def _times(count: int) -> str:
+def times(count: int) -> str:
+    """Return how often, in words."""
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
@@ -136,10 +137,8 @@ def _licence(flight: Flight) -> str:
     if not lost:
         return f"{earned} and kept it."
     if lost == len(held):
-        return f"{earned}, lost it {_times(lost)} and did not hold it at the end."
-    return (
-        f"{earned}, lost it {_times(lost)} and held it again from {seconds(held[-1].start_s)} on."
-    )
+        return f"{earned}, lost it {times(lost)} and did not hold it at the end."
+    return f"{earned}, lost it {times(lost)} and held it again from {seconds(held[-1].start_s)} on."
 
 
 def _stereo(flight: Flight) -> str:
@@ -222,7 +221,7 @@ def _way(flight: Flight) -> Figure:
 
 
 def _overrode(count: int) -> str:
-    return f"; stereo overrode mono {_times(count)}" if count else "; stereo never overrode mono"
+    return f"; stereo overrode mono {times(count)}" if count else "; stereo never overrode mono"
 
 
 def key_figures(flight: Flight) -> list[Figure]:
