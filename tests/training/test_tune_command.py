@@ -145,6 +145,28 @@ def test_explain_needs_no_flight(capsys):
     assert (tried["now"], min(tried["tried"]), max(tried["tried"])) == (0.4, 0.1, 0.2)
 
 
+@pytest.mark.slow
+@pytest.mark.sim
+def test_the_best_is_flown_beside_what_flies_now(tmp_path, capsys):
+    tree = with_trust(min_tpr_low=0.3).model_dump(mode="json", exclude_none=True)
+    tree["flight"]["duration_s"] = 5.0
+    toy = write_flights(tmp_path / "toy", 4, SCRIPT, Config.model_validate(tree))
+    code, out, err = run(
+        capsys,
+        *(toy, *QUICK, "--objective", "time_to_trust", "--json", "-o", tmp_path / "tuned"),
+        *("--sim", "--sim-seeds", "40-41", "--sim-best", "1", "--runs", tmp_path / "flown"),
+    )
+    assert (code, err) == (0, "")
+    confirmed = json.loads(out)["confirmed"]
+    assert confirmed["seeds"] == [40, 41]
+    assert len(list((tmp_path / "flown").iterdir())) == 4  # two settings, two rooms
+    for which, trust_s in (("before", 5.0), ("chosen", 5.0)):
+        flights = confirmed[which]["per_flight"]
+        assert [flight["time_to_trust"] for flight in flights] == [trust_s, trust_s]
+    assert confirmed["within_expected"]["n"] == 2
+    assert "flown" in (tmp_path / "tuned" / "tuning.html").read_text()
+
+
 # Wrong input
 
 

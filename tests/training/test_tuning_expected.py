@@ -10,7 +10,9 @@ from training.tuning.expected import (
     judged_by_others,
     per_flight,
 )
-from training.tuning.goal import NAMES, OBJECTIVES, figures_of, goal_of
+from training.tuning.goal import NAMES, OBJECTIVES, choose, figures_of, goal_of
+from training.tuning.search import Tried
+from training.tuning.tuning import put_together
 
 GOAL = goal_of([], [])
 
@@ -86,3 +88,34 @@ def test_unknown_is_none():
     assert figures["missed"]["mean"] is None
     assert per_flight(never, GOAL)[0]["missed"] is None
     assert expected(never, GOAL)["cost"]["mean"] is None
+
+
+def of_needless_stops(stops):
+    """Return counts (settings, flights, counts) of flights of 100 m that differ in one figure."""
+    counts = np.zeros((*np.shape(stops), 6))
+    counts[..., 1], counts[..., 3:] = stops, (100.0, 30.0, 1.0)
+    return counts
+
+
+def recommended(stops):
+    counts = of_needless_stops(stops)
+    goal = goal_of(["needless_stops"], [])
+    settings = tuple({"pilot.trust.max_fpr": 0.4 - 0.01 * k} for k in range(len(counts)))
+    return put_together((), None, goal, Tried(settings, counts, 1.0), choose(counts, goal))
+
+
+def test_what_fails_on_flights_that_the_choice_had_not_seen_is_not_recommended():
+    """Each setting is bad on one flight alone: the others always choose the one bad on this one."""
+    lucky = np.where(np.eye(4, dtype=bool), 30.0, 0.0)
+    tuning = recommended(np.vstack([np.full(4, 10.0), lucky]))
+    assert choose(tuning.tried.counts, tuning.goal) > 0  # on all flights together it looks better
+    assert (tuning.chosen, tuning.changed) == (0, {})
+    assert tuning.withheld == pytest.approx(20.0)
+    assert "raised the cost by 20 on flights that the choice had not seen" in tuning.notes[0]
+    assert tuning.after == tuning.before
+
+
+def test_what_holds_on_flights_that_the_choice_had_not_seen_is_recommended():
+    tuning = recommended(np.vstack([np.full(4, 10.0), np.full(4, 4.0)]))
+    assert tuning.withheld is None
+    assert tuning.changed == {"pilot.trust.max_fpr": (0.4, 0.39)}

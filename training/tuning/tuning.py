@@ -147,13 +147,21 @@ def tune(
             raise UserError(unreachable(tried.counts, request.goal))
         chosen = simplified(bench, choose(tried.counts, request.goal), request.goal)
     tried = Tried(tuple(bench.settings), bench.counts, tried.wall_s)
-    return _told(flights, space, request.goal, tried, chosen)
+    return put_together(flights, space, request.goal, tried, chosen)
 
 
-def _told(
+def put_together(
     flights: Sequence[Recorded], space: Space, goal: Goal, tried: Tried, chosen: int
 ) -> Tuning:
-    """Put together what was found; a choice that does worse on flights unseen is none."""
+    """Return what was found; a choice that does worse on flights it had not seen is none.
+
+    Args:
+        flights: that were tuned on.
+        space: that was searched.
+        goal: of the choice.
+        tried: every setting, what flies now first.
+        chosen: position of the best.
+    """
     unseen = outlook.judged_by_others(tried.counts, goal)
     was, withheld = tried.counts[0], None
     change = outlook.gain(was, unseen, goal)["mean"]
