@@ -1,27 +1,32 @@
-"""The report of a flight: one HTML file, made from the run folder alone.
+"""The report of a flight, or the comparison of several: one HTML file, made from run folders alone.
 
 flight.mcap ─► Flight (columns) ─► sentences, charts, trajectories ─┐
      └───────► a few shots ─────────────────────────────────────────┴─► report.html
+Flight, Flight, ... ─► figures side by side, charts together ───────────► comparison.html
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from drone.errors import WorkFailedError
+from drone.errors import UserError, WorkFailedError
 from drone.flightlog import FlightLog
+from drone.report.comparepage import comparison_page
+from drone.report.comparison import MOST_FLIGHTS, Side, side_figures
 from drone.report.flight import Flight
 from drone.report.moments import choose, choose_overrides, fetch
 from drone.report.page import page
 from drone.report.reading import read_flight
 from drone.runfolder import RunFolder
 
-__all__ = ["write_report"]
+__all__ = ["write_comparison", "write_report"]
+
+COMPARISON_NAME = "comparison.html"
 
 
 def write_report(run: Path) -> Path:
@@ -50,6 +55,42 @@ def write_report(run: Path) -> Path:
     others = [shot for shot in shots if shot.moment not in overrides]
     _write(report, page(flight, others, told, result, folder.path.resolve().name))
     return report
+
+
+def write_comparison(runs: Sequence[Path], out: Path | None = None) -> dict[str, Any]:
+    """Write the page that compares flights, in place of an older one.
+
+    Args:
+        runs: two or more run folders or logs.
+        out: the HTML file; by default `comparison.html` in the folder that holds the first run.
+
+    Returns:
+        `report`, its `bytes`, and the `figures` of each flight.
+
+    Raises:
+        UserError: one is no flight log, none flew, or they are too many.
+        WorkFailedError: the page cannot be written.
+    """
+    if not 2 <= len(runs) <= MOST_FLIGHTS:
+        raise UserError(f"{len(runs)} flights: expected 2 to {MOST_FLIGHTS} to compare")
+    sides = [_side(number, run) for number, run in enumerate(runs)]
+    report = out or runs[0].resolve().parent / COMPARISON_NAME
+    _write(report, comparison_page(sides))
+    figures = [side_figures(side) for side in sides]
+    return {"report": report, "bytes": report.stat().st_size, "figures": figures}
+
+
+def _side(number: int, run: Path) -> Side:
+    path = run if run.is_file() else RunFolder(run).log
+    flight = read_flight(FlightLog(path))
+    if not len(flight.ticks):
+        raise UserError(f"{run}: holds no tick: there is nothing to compare")
+    alone = run.is_file() and run.name != RunFolder(run.parent).log.name
+    return Side(number, run.stem if alone else _folder(run).name, flight)
+
+
+def _folder(run: Path) -> Path:
+    return (run.parent if run.is_file() else run).resolve()
 
 
 def _figures(flight: Flight, result: Mapping[str, Any]) -> Mapping[str, Any]:

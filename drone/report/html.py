@@ -43,7 +43,7 @@ def note(words: str) -> str:
 
 
 def wide(drawing: str, name: str) -> str:
-    """Return a chart that may be wider than the page, to be scrolled by keyboard too."""
+    """Return what may be wider than the page, to be scrolled by keyboard too."""
     return (
         f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(name)}">{drawing}</div>'
     )
@@ -58,6 +58,8 @@ def keys(*entries: tuple[str, str]) -> str:
             shape = '<rect class="{}" x="1" y="1" width="24" height="10"/>'
         elif classes.startswith("override"):
             shape = '<path class="{}" d="M13 1l5 5l-5 5l-5 -5z"/>'
+        elif classes == "event":
+            shape = '<path class="{}" d="M13 1v10"/>'
         elif classes == "collision":
             shape = '<path class="{}" d="M8 1l10 10m0 -10l-10 10"/>'
         elif classes.startswith(("held-out", "point")):
@@ -76,4 +78,5 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], classes: str = "")
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
     )
-    return f'<div class="scroll"><table class="{classes}">{first}{body}</table></div>'
+    name = ", ".join(filter(None, head)) or "facts"
+    return wide(f'<table class="{classes}">{first}{body}</table>', f"table: {name}")

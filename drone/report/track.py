@@ -79,7 +79,7 @@ def trajectories(flight: Flight) -> list[tuple[str, str]]:
     plan = room_plan(flight.header.extra.get("plan"))
     flown = list(zip(rows["north_m"], rows["east_m"], strict=True))
     room = Map.around([*flown, *(corner for polygon in plan for corner in polygon)])
-    base = _plan_parts(room, plan)
+    base = plan_parts(room, plan)
     shown = _panels(rows["mode"])
     modes = [m for m in MODES if (shown == MODES.index(m)).sum() > 1]
     return [
@@ -119,7 +119,7 @@ def _panel(flight: Flight, rows: Table, here: Mask, room: Map, base: str) -> str
         *(_flown(rows, mode, here, apart, room) for mode in modes),
         _end_parts(rows, here, room),
         *(_marks(flight, rows, mode, room) for mode in modes),
-        _legend(room),
+        legend(room),
     ]
     alt = "Trajectory seen from above, north up: " + " and ".join(NAMES[mode] for mode in modes)
     return picture(room.width, room.height + 18, parts, alt, "map")
@@ -132,7 +132,8 @@ def _flown(rows: Table, mode: Mode, here: Mask, apart: Mask, room: Map) -> str:
     return path + _arrows(rows, mine & ~apart, room, mode)
 
 
-def _plan_parts(room: Map, plan: list[Polygon]) -> str:
+def plan_parts(room: Map, plan: list[Polygon]) -> str:
+    """Return walls and things."""
     parts = []
     for k, polygon in enumerate(plan):
         points = " ".join("{:.1f},{:.1f}".format(*room.px(corner)) for corner in polygon)
@@ -186,7 +187,7 @@ def _marks(flight: Flight, rows: Table, mode: Mode, room: Map) -> str:
     return "".join(parts)
 
 
-def _legend(room: Map) -> str:
+def legend(room: Map) -> str:
     """Return the scale bar and where north is."""
     y, x = room.height + 8, _EDGE
     end = x + room.px_per_m
