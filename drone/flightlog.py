@@ -13,21 +13,19 @@ checks every chunk's checksum and passes over what is damaged, leaving a `LogGap
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mcap.records import Channel, Message
+from mcap.records import Message
 
 from drone import codec, topics
-from drone.clock import s_from_ns
 from drone.errors import UserError
 from drone.logformat import FORMAT_VERSION, FrameRecord, LogHeader, TickRecord, record_class
+from drone.logwalk import LogWalk
 from drone.logwriter import FlightLogWriter
-from drone.mcapfile import mapped, read_end, read_header
-from drone.mcapwalk import Gap, Walk
+from drone.mcapwalk import Gap
 from drone.messages import HealthEvent, Image, LogGap, ModelVersion, StereoFrame, Tick, VehicleState
 from drone.topics import Topic
 from drone.viewermessages import image_from_jpeg, image_from_raw
@@ -68,37 +66,63 @@ class _Inputs:
 
 
 class FlightLog:
-    """Reads a log, whole or damaged. Every pass reads the file anew, in the order it was written.
+    """Reads a log, whole or damaged. Every pass reads the files anew, in the order of writing.
+
+    A log that goes on in further files is read from the named file to its end, as one.
 
     Attributes:
         path: of the file.
         header: its first record.
-        damaged: what is wrong with the file and what is lost, None as long as nothing is known to
-            be. A missing end is known from the start, other damage after a pass has met it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, alone: bool = False) -> None:
         """Read the header.
+
+        Args:
+            path: of the file.
+            alone: read no other file.
 
         Raises:
             UserError: no such file, not an MCAP file, not a flight log, or of a newer format.
         """
         self.path = path
-        self.header = read_header(path, _INPUTS | {topics.DECISION.name})
-        self._statistics, self.damaged = read_end(path)
+        self._alone = alone
+        self._walk = self.walk()
+        self.header = self._walk.header
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The named file, and those that go on from it."""
+        return self._walk.files
+
+    @property
+    def damaged(self) -> str | None:
+        """What is wrong with the files and what is lost, None as long as nothing is known to be.
+
+        A missing end is known from the start, other damage after a pass has met it.
+        """
+        return self._walk.damaged
 
     @property
     def duration_s(self) -> float:
         """From the first to the last message, NaN if the log is empty or its end is missing."""
-        s = self._statistics
-        if s is None or not s.message_count:
-            return math.nan
-        return s_from_ns(s.message_end_time - s.message_start_time)
+        return self._walk.duration_s
 
     @property
     def message_count(self) -> int | None:
         """Of all topics, None if the end is missing."""
-        return None if self._statistics is None else self._statistics.message_count
+        return self._walk.message_count
+
+    def walk(self) -> LogWalk:
+        """Return its files as they are, to be walked message by message."""
+        return LogWalk(self.path, _INPUTS | {topics.DECISION.name}, self._alone)
+
+    def alone(self) -> Iterator[FlightLog]:
+        """Yield each file that can be read as a log of its own; what it meets is known here too."""
+        for file in self.files:
+            log = FlightLog(file, alone=True)
+            yield log
+            self._walk.met(file, log.damaged)
 
     def ticks(self) -> Iterator[Tick]:
         """Yield every tick, equal to the bit to what was written; memory stays constant.
@@ -218,24 +242,17 @@ class FlightLog:
         )
 
     def _raw(self, names: frozenset[str]) -> Iterator[tuple[str, Message | LogGap]]:
-        """Yield the messages of these topics as they stand in the file, and what gaps it has."""
-        channels: dict[int, str] = {}
-        before_ns = gaps = 0
-        with mapped(self.path) as data:
-            walk = Walk(data)
-            for record in walk.records():
-                if isinstance(record, Message):
-                    before_ns = record.log_time
-                    name = channels.get(record.channel_id, "")
-                    if name in names:
-                        yield name, record
-                elif isinstance(record, Channel):
-                    channels[record.id] = record.topic
-                elif isinstance(record, Gap):
-                    self.damaged, gaps = walk.damage, gaps + 1
-                    if topics.GAP.name in names:
-                        yield topics.GAP.name, self.gap_message(gaps, before_ns, record)
-            self.damaged = walk.damage or self.damaged
+        """Yield the messages of these topics as they stand in the files, and their gaps."""
+        gaps = 0
+        before_ns = self.header.utc_offset_ns
+        for name, record in self._walk.messages():
+            if isinstance(record, Message):
+                before_ns = record.log_time
+                if name in names:
+                    yield name, record
+            elif topics.GAP.name in names:
+                gaps += 1
+                yield topics.GAP.name, self.gap_message(gaps, before_ns, record)
 
     def gap_message(self, number: int, before_ns: int, gap: Gap) -> LogGap:
         """Return the message that stands for a gap; the log time before it is in UTC, ns."""

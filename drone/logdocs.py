@@ -93,18 +93,43 @@ viewers that think of z as up. They repeat `{topics.VEHICLE.name}` and are not r
 _DAMAGE = f"""\
 ## Damaged logs
 
-A killed writer loses its open chunk (a second of images of 128 x 96 px) and the index; a full disk
-ends the log where it is. `FlightLog` needs no index and trusts no length: a chunk is what has the
-shape of one and the right checksum, so that an altered byte costs one chunk at most. It says in
-`damaged` what is lost, and where messages are missing it yields a [LogGap](#loggap) on
-`{topics.GAP.name}`; after a gap it goes on at the first tick whose inputs are all there. Most other
-readers need the index and find nothing in a cut file: `drone replay --repair damaged.mcap
-sound.mcap` copies what is sound, message by message as it is, into a log that every reader opens.
+A killed writer loses its open chunk (a second of images of 128 x 96 px) and the index. `FlightLog`
+needs no index and trusts no length: a chunk is what has the shape of one and the right checksum, so
+that an altered byte costs one chunk at most. It says in `damaged` what is lost, and where messages
+are missing it yields a [LogGap](#loggap) on `{topics.GAP.name}`; after a gap it goes on at the
+first tick whose inputs are all there. Most other readers need the index and find nothing in a cut
+file: `drone replay --repair damaged.mcap sound.mcap` copies what is sound, message by message as it
+is, into a log that every reader opens.
 
 What flies live writes through a queue in a thread of its own, bounded in bytes; what the disk is
 too slow for is dropped, and stands in the log as a gap of kind `dropped`. In lockstep nothing is.
 
-Decisions can be verified up to the first gap only: the pilot's state is lost in it.
+Decisions can be verified up to the first gap only, and again from the next file on: the pilot's
+state is lost in a gap.
+"""
+
+_FILES = f"""\
+## Several files
+
+`flight.log_file_mb` lets the log go on in a new file when one is full: `flight.mcap`,
+`flight.001.mcap`, `flight.002.mcap`, ... A file changes between two ticks only, and each begins
+with all that it takes to replay it alone: the header with the pilot's state at that moment and its
+number, and the model that flies on `{topics.FLYING.name}`. `flight.log_most_mb` is a cap on all
+files together: for each new file the oldest are removed until it has room. Without a cap none is.
+
+```console
+drone fly --set flight.log_file_mb=100 --set flight.log_most_mb=1000
+```
+
+A log is read from the file that is named, or from the oldest of a run folder, to the end of the
+flight, as one: `drone replay --verify`, `--what-if` and `--retrain`, `drone report`, `drone
+tune`, `drone export` and `drone runs` do not care how many files there are. `--verify` takes each
+file from its own state and compares that with the state at the end of the file before, so that it
+goes on behind a file that is damaged or missing. `--recompute` needs the flight from its beginning,
+since labels remember the frames before. `drone replay --repair IN OUT` makes one file of all.
+
+A full disk ends the log where it is, and never the flight: `log_problem` of the figures says so,
+and the exit code is 1.
 """
 
 _READING = """\
@@ -133,8 +158,8 @@ Without this project: any MCAP reader with protobuf support, for example `mcap` 
 
 def markdown() -> str:
     """Return the whole page."""
-    parts = (_INTRODUCTION, _header(), _topics(), _TICKS, _VIEWERS, _DAMAGE, _READING, _messages())
-    return "\n".join(parts)
+    parts = (_INTRODUCTION, _header(), _topics(), _TICKS, _VIEWERS, _FILES, _DAMAGE, _READING)
+    return "\n".join((*parts, _messages()))
 
 
 def _header() -> str:

@@ -40,10 +40,11 @@ class LogHeader:
         seed: of the flight.
         utc_offset_ns: added to a stamp it gives UTC, and so the log's times.
         calibration: of the stereo pair.
-        pilot_state: the pilot's state before the first tick, JSON.
+        pilot_state: the pilot's state before the first tick of this file, JSON.
         source: `sim`, or where recorded input came from; a live camera's begins with `live `.
         extra: more, by name (for example the room, for the report).
         jpeg_quality: of the images, 1 to 100; 0 where they are lossless.
+        file_number: of this file, where a log goes on in a new file when one is full, from 0.
     """
 
     format_version: int
@@ -56,6 +57,7 @@ class LogHeader:
     source: str
     extra: dict[str, str]
     jpeg_quality: int = 0
+    file_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,7 @@ def header_from_metadata(texts: dict[str, str]) -> LogHeader:
             pilot_state=texts["pilot_state"],
             source=texts["source"],
             jpeg_quality=int(texts.get("jpeg_quality", "0")),
+            file_number=int(texts.get("file_number", "0")),
             extra={
                 name.removeprefix(_EXTRA): text
                 for name, text in texts.items()

@@ -17,6 +17,7 @@ from typing import Any
 
 from drone import topics
 from drone.errors import WorkFailedError
+from drone.logfiles import ONE_FILE, Rotation
 from drone.logformat import LogHeader
 from drone.logwriter import FlightLogWriter, check_class
 from drone.messages import LogGap, ModelVersion, Tick
@@ -38,14 +39,28 @@ class QueuedLogWriter(FlightLogWriter):
         cpu_s: what the thread used, known once it is closed.
     """
 
-    def __init__(self, path: Path, header: LogHeader, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        header: LogHeader,
+        rotation: Rotation = ONE_FILE,
+        endures: bool = False,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
         """Open a new file, write its header, start the thread.
+
+        Args:
+            path: of the file, or of the first of several.
+            header: with the pilot's state before the first tick.
+            rotation: when to go on in a new file.
+            endures: a full disk ends the log, but stops nobody who writes; `problem` says it.
+            most_bytes: held in the queue.
 
         Raises:
             UserError: there is a file already.
             WorkFailedError: the file cannot be made.
         """
-        super().__init__(path, header)
+        super().__init__(path, header, rotation, endures)
         self.dropped = 0
         self.cpu_s = 0.0
         self._most_bytes = most_bytes
@@ -85,6 +100,21 @@ class QueuedLogWriter(FlightLogWriter):
         """
         plain = super().write_tick
         self._hand_over(_tick_bytes(tick), tick.stamp_ns, lambda: plain(tick))
+
+    def between_ticks(self, state: Callable[[], str], version: int) -> None:
+        """Hand over that a tick ended; where there is no room, the next one serves.
+
+        Raises:
+            ValueError: the log is closed, or a value did not fit its field.
+            WorkFailedError: as `write`.
+        """
+        self._check()
+        plain = super().between_ticks
+        with self._changed:
+            if self._ending:
+                raise ValueError("the log is closed")
+            if not self._missing and self._held_bytes + _SMALL_BYTES <= self._most_bytes:
+                self._put(_SMALL_BYTES, lambda: plain(state, version))
 
     def close(self) -> None:
         """Write what is in the queue, then close the file; a second call does nothing.

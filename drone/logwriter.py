@@ -1,53 +1,51 @@
-"""Writing a flight log: in come ticks and messages, out comes one MCAP file.
+"""Writing a flight log: in come ticks and messages, out come its files.
 
-The file grows chunk by chunk, each written at once: a killed process loses its open chunk (128 KiB
-before compression, at most a second) and the index, nothing else.
+    write, write_tick ─► LogPart ─► flight.mcap        the file is full
+    between_ticks ─────► LogPart ─► flight.001.mcap    ... the pilot's state, the model that flies
+
+A log is one file unless a `Rotation` asks for more. Each file then begins with all that it takes to
+replay it alone: header, the pilot's state at this moment, the model that flies.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import foxglove
-from foxglove.channels import (
-    CameraCalibrationChannel,
-    CompressedImageChannel,
-    PoseInFrameChannel,
-    RawImageChannel,
-)
-from foxglove.mcap import MCAPWriteOptions
-
-from drone import codec, topics
-from drone.clock import NS_PER_S
-from drone.logformat import (
-    FORMAT_VERSION,
-    HEADER_NAME,
-    LogHeader,
-    metadata_from_header,
-    record_class,
-    record_of_tick,
-)
-from drone.mcapfile import LogFile
-from drone.messages import Image, Tick
+from drone import topics
+from drone.errors import WorkFailedError
+from drone.logfiles import ONE_FILE, Rotation, file_path
+from drone.logformat import FORMAT_VERSION, LogHeader
+from drone.logpart import CHUNK_BYTES, LogPart
+from drone.messages import ModelVersion, Tick
 from drone.topics import Topic
-from drone.viewermessages import camera_calibrations, jpeg_image, pose_in_frame, raw_image
 
-CHUNK_BYTES = 128 * 1024
-_MAX_TIME_NS = 2**32 * NS_PER_S
-"""Foxglove's timestamps hold unsigned 32-bit seconds."""
+__all__ = ["CHUNK_BYTES", "FlightLogWriter", "check_class"]
 
 
 class FlightLogWriter:
     """Writes one log; use it as a context manager, so that also Ctrl-C leaves a complete file.
 
     Several writers may be open in one process, and several threads may write to one.
+
+    Attributes:
+        problem: why a log that endures ended before its flight, empty as long as it goes on.
     """
 
-    def __init__(self, path: Path, header: LogHeader) -> None:
+    def __init__(
+        self, path: Path, header: LogHeader, rotation: Rotation = ONE_FILE, endures: bool = False
+    ) -> None:
         """Open a new file and write its header.
+
+        Args:
+            path: of the file, or of the first of several.
+            header: with the pilot's state before the first tick.
+            rotation: when to go on in a new file.
+            endures: a full disk ends the log, but stops nobody who writes; `problem` says it.
 
         Raises:
             UserError: there is a file already.
@@ -55,21 +53,15 @@ class FlightLogWriter:
         """
         if header.format_version != FORMAT_VERSION:
             raise ValueError(f"this writer writes format {FORMAT_VERSION}")
-        self._header = header
-        self._context = foxglove.Context()
+        self.problem = ""
         self._lock = threading.Lock()
-        self._channels: dict[str, foxglove.Channel] = {}
-        self._started = False
-        self._file = LogFile(path)
-        options = MCAPWriteOptions(chunk_size=CHUNK_BYTES, compression_threads=0)
-        self._writer: Any = foxglove.open_mcap(
-            self._file, context=self._context, writer_options=options
-        )
-        self._writer.write_metadata(HEADER_NAME, metadata_from_header(header))
-        image_channel = CompressedImageChannel if header.jpeg_quality else RawImageChannel
-        self._left = image_channel(topics.LEFT_IMAGE, context=self._context)
-        self._right = image_channel(topics.RIGHT_IMAGE, context=self._context)
-        self._pose = PoseInFrameChannel(topics.POSE, context=self._context)
+        self._first = path
+        self._rotation = rotation
+        self._endures = endures
+        self._part: LogPart | None = LogPart(path, header)
+        self._closed: list[tuple[Path, int]] = []
+        self._flying: ModelVersion | None = None
+        self._new: ModelVersion | None = None
 
     def __enter__(self) -> FlightLogWriter:
         return self
@@ -94,10 +86,7 @@ class FlightLogWriter:
             self.write_tick(message)
             return
         check_class(topic, message)
-        with self._lock:
-            self._start(message.stamp_ns)
-            self._log(topic, message)
-            self._file.check()
+        self._on_the_part(lambda part: part.write(topic, message))
 
     def write_tick(self, tick: Tick) -> None:
         """Write what a tick consumed, then the tick's record, without anything in between.
@@ -106,19 +95,24 @@ class FlightLogWriter:
             ValueError: the log is closed, or a value does not fit its field.
             WorkFailedError: as `write`.
         """
-        with self._lock:
-            self._start(tick.stamp_ns)
-            if tick.frame is not None:
-                self._log_image(self._left, tick.frame.left, tick.frame.stamp_ns)
-                self._log_image(self._right, tick.frame.right, tick.frame.stamp_ns)
-            if tick.vehicle is not None:
-                self._log(topics.VEHICLE, tick.vehicle)
-            for event in tick.health:
-                self._log(topics.HEALTH, event)
-            if tick.model is not None:
-                self._log(topics.MODEL, tick.model)
-            self._log(topics.TICK, record_of_tick(tick))
-            self._file.check()
+        self._on_the_part(lambda part: part.write_tick(tick))
+        self._new = tick.model or self._new
+
+    def between_ticks(self, state: Callable[[], str], version: int) -> None:
+        """Say that a tick ended and none has begun: here the log may go on in a new file.
+
+        Args:
+            state: gives the pilot's state before the next tick, JSON; asked only if needed.
+            version: of the model that flies, 0 if none.
+
+        Raises:
+            ValueError: the log is closed.
+            WorkFailedError: as `write`.
+        """
+        if self._new is not None and self._new.seq == version:
+            self._flying, self._new = self._new, None
+        if self._rotation.file_bytes:
+            self._on_the_part(lambda part: self._go_on_if_full(part, state))
 
     def close(self) -> None:
         """Write what is still open and the index; a second call does nothing.
@@ -126,58 +120,44 @@ class FlightLogWriter:
         Raises:
             WorkFailedError: as `write`.
         """
+        if self._part is not None:
+            self._on_the_part(LogPart.close)
+            self._part = None
+
+    def _on_the_part(self, work: Callable[[LogPart], None]) -> None:
+        """Do something with the open file, unless the log has ended before its flight."""
         with self._lock:
-            writer, self._writer = self._writer, None
-            if writer is None:
-                return
-            writer.write_metadata(HEADER_NAME, metadata_from_header(self._header))
-            for channel in self._channels.values():
-                channel.close()
-            writer.close()
-            self._file.close()
-            self._file.check()
+            if self._part is None:
+                raise ValueError("the log is closed")
+            try:
+                if not self.problem:
+                    work(self._part)
+            except WorkFailedError as error:
+                if not self._endures:
+                    raise
+                self.problem = str(error)
 
-    def _start(self, stamp_ns: int) -> None:
-        if self._writer is None:
-            raise ValueError("the log is closed")
-        if self._started:
+    def _go_on_if_full(self, full: LogPart, state: Callable[[], str]) -> None:
+        """Begin the next file if this one is full."""
+        if full.data_bytes < self._rotation.file_bytes:
             return
-        self._started = True
-        time_ns = self._time_ns(stamp_ns)
-        eyes = camera_calibrations(self._header.calibration, time_ns)
-        names = (topics.LEFT_CALIBRATION, topics.RIGHT_CALIBRATION)
-        for name, eye in zip(names, eyes, strict=True):
-            CameraCalibrationChannel(name, context=self._context).log(eye, log_time=time_ns)
+        full.close()
+        self._closed.append((full.path, full.size_bytes))
+        self._remove_oldest()
+        number = full.header.file_number + 1
+        header = replace(full.header, pilot_state=state(), file_number=number)
+        self._part = LogPart(file_path(self._first, number), header)
+        if self._flying is not None:
+            self._part.write(topics.FLYING, self._flying)
 
-    def _log(self, topic: Topic, message: Any) -> None:
-        time_ns = self._time_ns(message.stamp_ns)
-        self._channel(topic).log(codec.encode(message), log_time=time_ns)
-        if topic == topics.VEHICLE:
-            self._pose.log(pose_in_frame(message, time_ns), log_time=time_ns)
-
-    def _log_image(self, channel: Any, image: Image | None, stamp_ns: int) -> None:
-        if image is not None:
-            time_ns = self._time_ns(stamp_ns)
-            quality = self._header.jpeg_quality
-            message = jpeg_image(image, time_ns, quality) if quality else raw_image(image, time_ns)
-            channel.log(message, log_time=time_ns)
-
-    def _channel(self, topic: Topic) -> foxglove.Channel:
-        if topic.name not in self._channels:
-            name, data = codec.schema(record_class(topic))
-            self._channels[topic.name] = foxglove.Channel(
-                topic.name,
-                schema=foxglove.Schema(name=name, encoding="protobuf", data=data),
-                message_encoding="protobuf",
-                context=self._context,
-            )
-        return self._channels[topic.name]
-
-    def _time_ns(self, stamp_ns: int) -> int:
-        time_ns: int = stamp_ns + self._header.utc_offset_ns
-        if not 0 <= time_ns < _MAX_TIME_NS:
-            raise ValueError(f"stamp {stamp_ns} ns is at UTC {time_ns} ns, not in 1970 to 2106")
-        return time_ns
+    def _remove_oldest(self) -> None:
+        """Remove the oldest files, if that was asked for, until the next one has room."""
+        most = self._rotation.most_bytes
+        while most and self._closed:
+            held = sum(size for _, size in self._closed)
+            if held + self._rotation.file_bytes <= most:
+                return
+            self._closed.pop(0)[0].unlink(missing_ok=True)
 
 
 def check_class(topic: Topic, message: Any) -> None:

@@ -60,6 +60,11 @@ class LogFile:
         except OSError as error:
             raise WorkFailedError(f"{path}: cannot be made: {error.strerror}") from error
 
+    @property
+    def size_bytes(self) -> int:
+        """How much was given to it."""
+        return self._end
+
     def write(self, data: bytes) -> int:
         """Take the data; what stands together is written together, a chunk as soon as it ends.
 

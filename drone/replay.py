@@ -23,6 +23,7 @@ import numpy as np
 
 from drone import config, topics
 from drone.clock import s_from_ns
+from drone.config import PilotConfig
 from drone.errors import UserError
 from drone.flightlog import FlightLog
 from drone.messages import Decision, DistanceLabel, FrameCheck, LogGap, MonoEstimate, Tick
@@ -100,30 +101,91 @@ def verify(
             "--verify without --recompute replays the decisions"
         )
     tree = config.loads(log.header.config_toml, f"{path} (its configuration)")
+    if recompute and log.header.file_number:
+        raise UserError(
+            f"{path}: begins with file {log.header.file_number} of its flight, and labels remember "
+            "the frames before: right is the whole flight, or --verify without --recompute"
+        )
     pilot = Pilot(tree.pilot, Perception(tree.pilot, log.header.calibration)) if recompute else None
-    state = PilotState.from_json(log.header.pilot_state)
-    result = Verification()
-    first_ns: int | None = None
-    before: Tick | None = None
-    for moment in _moments(log):
-        result.gap = _gap(before, moment)
-        if result.gap is not None or moment.decision is None:
-            break  # the pilot's state is lost in the gap; or the log was cut before a decision
-        tick = before = moment.tick
-        first_ns = tick.stamp_ns if first_ns is None else first_ns
-        percept = Percept(moment.check, moment.label, moment.estimate)
-        if pilot is not None:
-            percept = _recomputed(pilot, state, moment, result)
-        state, decision = decide(state, tick, percept, tree.pilot)
-        result.compare(tick, moment.decision, decision, TOLERANCE if recompute else 0.0)
-        result.ticks += 1
-        result.flown_s = s_from_ns(tick.stamp_ns - first_ns)
-        if on_progress is not None:
-            on_progress(result.flown_s)
+    run = _Verifying(tree.pilot, pilot, on_progress)
+    for file in log.alone():
+        run.file(file)
+    result = run.result
     result.damaged = log.damaged
     if not result.ticks:
         raise UserError(f"{path}: holds no tick with its decision: there is nothing to verify")
     return result
+
+
+class _Verifying:
+    """Goes through the files of a flight; each begins with the pilot's state at its start."""
+
+    def __init__(
+        self,
+        config: PilotConfig,
+        pilot: Pilot | None,
+        on_progress: Callable[[float], None] | None,
+    ) -> None:
+        self.result = Verification()
+        self._config = config
+        self._pilot = pilot
+        self._on_progress = on_progress
+        self._state: PilotState | None = None
+        self._first_ns: int | None = None
+        self._before: Tick | None = None
+        self._number: int | None = None
+
+    def file(self, log: FlightLog) -> None:
+        """Replay one file from its own state, also after another one broke off or is missing.
+
+        What labels remember is lost in a gap: recomputing ends there.
+        """
+        missing = self._number is not None and log.header.file_number != self._number + 1
+        if missing:
+            self.result.gap = self.result.gap or f"what comes before {log.path.name} is missing"
+        self._number = log.header.file_number
+        if self._pilot is None or self.result.gap is None:
+            self._state = self._replay(log, None if missing else self._state)
+
+    def _replay(self, log: FlightLog, before: PilotState | None) -> PilotState | None:
+        """Return the state after a file, None if it was lost in a gap.
+
+        Args:
+            log: of the file.
+            before: the state after the file before this one, if it is known.
+        """
+        state = PilotState.from_json(log.header.pilot_state)
+        for number, moment in enumerate(_moments(log)):
+            gap = _gap(self._before, moment)
+            self.result.gap = self.result.gap or gap
+            if moment.decision is None or (gap and (number or moment.gap)):
+                return None  # the log may have been cut before a decision
+            if number == 0 and before is not None and not gap:
+                self._compare(log, before)
+            self._before = moment.tick
+            state = self._tick(state, moment, moment.decision)
+        return state
+
+    def _tick(self, state: PilotState, moment: _Moment, decision: Decision) -> PilotState:
+        tick, result = moment.tick, self.result
+        percept = Percept(moment.check, moment.label, moment.estimate)
+        if self._pilot is not None:
+            percept = _recomputed(self._pilot, state, moment, result)
+        state, replayed = decide(state, tick, percept, self._config)
+        result.compare(tick, decision, replayed, TOLERANCE if self._pilot is not None else 0.0)
+        result.ticks += 1
+        self._first_ns = tick.stamp_ns if self._first_ns is None else self._first_ns
+        result.flown_s = s_from_ns(tick.stamp_ns - self._first_ns)
+        if self._on_progress is not None:
+            self._on_progress(result.flown_s)
+        return state
+
+    def _compare(self, log: FlightLog, before: PilotState) -> None:
+        """Compare the state at the end of one file with that at the beginning of the next."""
+        self.result.compared_fields += 1
+        if self._pilot is None and before.to_json() != log.header.pilot_state:
+            self.result.mismatches += 1
+            self.result.first = self.result.first or f"{log.path.name}: the state it begins with"
 
 
 def flown_moments(log: FlightLog) -> Iterator[_Moment]:

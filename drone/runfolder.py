@@ -1,8 +1,8 @@
 """Run folders, and what kind of recorded input an argument names.
 
-A run is one folder, `runs/<stamp>-<name>/`, with `flight.mcap`, `report.html`, `model.onnx`,
-`config.toml`, `result.json` and, of the network, `weights.safetensors`.
-Every command that takes recorded input takes one argument, which
+A run is one folder, `runs/<stamp>-<name>/`, with `flight.mcap` (perhaps in several files),
+`report.html`, `model.onnx`, `config.toml`, `result.json` and, of the network,
+`weights.safetensors`. Every command that takes recorded input takes one argument, which
 `resolve_input` makes into an `Input`: a run folder, a log, a film, a bag or a data-set folder.
 """
 
@@ -21,6 +21,7 @@ from typing import Any
 
 from drone.errors import UserError, WorkFailedError
 from drone.eyefiles import eye_folders, is_image, is_video, pairs_by_name
+from drone.logfiles import all_of, oldest_of
 
 LOG_NAME = "flight.mcap"
 REPORT_NAME = "report.html"
@@ -49,8 +50,8 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """The flight log."""
-        return self.path / LOG_NAME
+        """The flight log; of one in several files the oldest, by which all are read."""
+        return oldest_of(self.path / LOG_NAME)
 
     @property
     def report(self) -> Path:
@@ -95,7 +96,8 @@ class RunFolder:
 
     def discard(self) -> None:
         """Remove a half-written run: the files of a run, then the folder unless more is in it."""
-        for file in (*map(self.path.joinpath, _NAMES), *self.path.glob(f"*{_TEMPORARY}")):
+        own = (*map(self.path.joinpath, _NAMES), *all_of(self.path / LOG_NAME))
+        for file in (*own, *self.path.glob(f"*{_TEMPORARY}")):
             file.unlink(missing_ok=True)
         if self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()
@@ -234,7 +236,7 @@ def _resolve_folder(path: Path) -> Input:
     names = {entry.name for entry in path.iterdir()}
     if "metadata.yaml" in names and any(name.endswith((".db3", ".mcap")) for name in names):
         return Input(InputKind.BAG, path)
-    if (path / LOG_NAME).is_file():
+    if RunFolder(path).log.is_file():
         return Input(InputKind.RUN, path)
     if "mav0" in names:
         return Input(InputKind.EUROC, path)

@@ -14,9 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from drone.clock import s_from_ns
 from drone.errors import UserError
-from drone.mcapfile import read_end, read_header
+from drone.logwalk import LogWalk
 from drone.runfolder import CONFIG_NAME, LOG_NAME, RESULT_NAME, RunFolder
 
 _STAMP = "%Y%m%d-%H%M%S"
@@ -38,6 +37,8 @@ class RunSummary:
         collisions: of all modes, None where they are unknown or there were none to count.
         size_bytes: of all files of the folder.
         damaged: what is wrong with the run, None if nothing is.
+        log_files: how many the log consists of.
+        removed_files: how many older ones were removed, so that the log kept its size.
     """
 
     path: Path
@@ -50,6 +51,8 @@ class RunSummary:
     collisions: int | None
     size_bytes: int
     damaged: str | None
+    log_files: int = 0
+    removed_files: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as it stands in JSON."""
@@ -63,6 +66,8 @@ class RunSummary:
             "mode_share": {mode: round(share, 4) for mode, share in self.mode_share.items()},
             "collisions": self.collisions,
             "size_bytes": self.size_bytes,
+            "log_files": self.log_files,
+            "removed_files": self.removed_files,
             "damaged": self.damaged,
         }
 
@@ -85,20 +90,22 @@ def list_runs(runs: Path) -> Iterator[RunSummary]:
 def summarise(path: Path) -> RunSummary:
     """Return what one run folder holds, whatever state it is in."""
     result, no_result = _result(path / RESULT_NAME)
-    source, seed, logged_s, no_log = _log(RunFolder(path).log)
+    log, no_log = _log(RunFolder(path).log)
     flown_s = _number(result.get("simulated_s", result.get("flown_s")))
     when, name = _when_and_name(path)
     return RunSummary(
         path=path,
         when=when,
         name=name,
-        source=source,
-        seed=seed if seed is not None else _integer(result.get("seed")),
-        duration_s=logged_s if math.isnan(flown_s) else flown_s,
+        source="" if log is None else log.header.source,
+        seed=_integer(result.get("seed")) if log is None else log.header.seed,
+        duration_s=_logged_s(log) if math.isnan(flown_s) else flown_s,
         mode_share=_shares(result.get("mode_s")),
         collisions=_sum(result.get("collisions")),
         size_bytes=_size_bytes(path),
         damaged="; ".join(problem for problem in (no_log, no_result) if problem) or None,
+        log_files=0 if log is None else len(log.files),
+        removed_files=0 if log is None else log.header.file_number,
     )
 
 
@@ -106,7 +113,7 @@ def _is_run(path: Path) -> bool:
     """Return whether a folder is a run, also one that was broken off at its beginning."""
     if not path.is_dir():
         return False
-    if (path / LOG_NAME).is_file() or (path / RESULT_NAME).is_file():
+    if RunFolder(path).log.is_file() or (path / RESULT_NAME).is_file():
         return True
     return (path / CONFIG_NAME).is_file() and _stamp(path.name) is not None
 
@@ -122,19 +129,19 @@ def _result(path: Path) -> tuple[Mapping[str, Any], str]:
     return (result, "") if isinstance(result, dict) else ({}, f"{RESULT_NAME} is no JSON object")
 
 
-def _log(path: Path) -> tuple[str, int | None, float, str]:
-    """Return source, seed, duration in s, and what is wrong with the log in words."""
+def _log(path: Path) -> tuple[LogWalk | None, str]:
+    """Return the log, None if there is none, and what is wrong with it in words."""
     if not path.is_file():
-        return "", None, math.nan, f"no {LOG_NAME}"
+        return None, f"no {LOG_NAME}"
     try:
-        header = read_header(path, frozenset())
+        log = LogWalk(path, frozenset(), alone=False)
     except UserError as error:
-        return "", None, math.nan, str(error).removeprefix(f"{path}: ")
-    statistics, damaged = read_end(path)
-    duration_s = math.nan
-    if statistics is not None and statistics.message_count:
-        duration_s = s_from_ns(statistics.message_end_time - statistics.message_start_time)
-    return header.source, header.seed, duration_s, damaged or ""
+        return None, str(error).removeprefix(f"{path}: ")
+    return log, log.damaged or ""
+
+
+def _logged_s(log: LogWalk | None) -> float:
+    return math.nan if log is None else log.duration_s
 
 
 def _stamp(folder: str) -> datetime | None:

@@ -38,6 +38,9 @@ TICK = Topic("/pilot/tick", messages.Tick, "every tick", True)
 VEHICLE = Topic("/vehicle/state", messages.VehicleState, "every tick that had one", True)
 HEALTH = Topic("/camera/health", messages.HealthEvent, "on change", True)
 MODEL = Topic("/learner/model", messages.ModelVersion, "on every new version", True)
+FLYING = Topic(
+    "/learner/flying", messages.ModelVersion, "at the start of every file but a log's first", False
+)
 CHECK = Topic("/camera/check", messages.FrameCheck, "every frame", False)
 FOUND = Topic("/pilot/health", messages.HealthEvent, "on change", False)
 LABEL = Topic("/stereo/label", messages.DistanceLabel, "every frame", False)
@@ -49,6 +52,6 @@ EVENT = Topic("/flight/event", messages.FlightEvent, "on change", False)
 GAP = Topic("/log/gap", messages.LogGap, "where messages are missing", False)
 
 TOPICS = (
-    *(TICK, VEHICLE, HEALTH, MODEL, CHECK, FOUND, LABEL, MONO, DECISION, LEARNER, TRUTH),
-    *(EVENT, GAP),
+    *(TICK, VEHICLE, HEALTH, MODEL, FLYING, CHECK, FOUND, LABEL, MONO, DECISION, LEARNER),
+    *(TRUTH, EVENT, GAP),
 )

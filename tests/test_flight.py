@@ -201,3 +201,35 @@ def test_interrupt_ends_cleanly(tmp_path):
     assert [e.detail for e in log.messages(topics.EVENT)][-1] == "interrupted"
     assert run.report.is_file()
     assert run.result.is_file()
+
+
+def test_a_flight_with_a_log_in_several_files_is_read_as_one(flight, tmp_path, capsys):
+    rotated = fly(tmp_path, "flight.duration_s=8", "flight.log_file_mb=0.5")
+    log = FlightLog(rotated.run.log)
+    assert len(log.files) > 2
+    for path in (rotated.run.log, log.files[1]):
+        assert main(["replay", str(path), "--verify", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["mismatches"], found["first_gap"]) == (0, None)
+    assert verify(rotated.run.log, recompute=True).mismatches == 0
+    seen = [t.frame.left.tobytes() for t in FlightLog(flight.run.log).ticks() if t.frame]
+    assert [t.frame.left.tobytes() for t in log.ticks() if t.frame] == seen[: 8 * 10 + 1]
+    assert main(["report", str(rotated.run.path)]) == 0
+    assert main(["runs", str(tmp_path), "--json"]) == 0
+    told = capsys.readouterr().out
+    (run,) = json.loads(told[told.index("{") :])["runs"]
+    assert (run["log_files"], run["damaged"]) == (len(log.files), None)
+
+
+def test_a_full_disk_never_stops_the_flight(tmp_path, monkeypatch, capsys):
+    def full(fd, data, offset):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    command = ["fly", "--seed", "31", "--set", "flight.duration_s=2", "--no-report", "--json"]
+    assert main([*command, "--runs", str(tmp_path)]) == 1
+    told = capsys.readouterr()
+    figures = json.loads(told.out)
+    assert figures["simulated_s"] == pytest.approx(2, abs=0.1)
+    assert "No space left on device" in figures["log_problem"]
+    assert "the log ends here" in told.err

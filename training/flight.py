@@ -23,6 +23,7 @@ from drone.clock import SIM_EPOCH_NS, s_from_ns
 from drone.config import Config
 from drone.flightlog import FORMAT_VERSION, FlightLogWriter, LogHeader
 from drone.geometry import DistanceMeter, StereoCalibration
+from drone.logfiles import Rotation
 from drone.messages import Mode, Tick, VelocityCommand
 from drone.onboard.limiter import stop_command
 from drone.runfolder import FRAME_TO_COMMAND, RunFolder
@@ -90,9 +91,11 @@ def run_flight(
     Ctrl-C ends the flight early; the folder is complete up to then, and the figures say so. A
     flight that is watched goes by in real time and takes in what is asked for.
 
+    A full disk ends the log, not the flight; the figures say so.
+
     Raises:
         UserError: nothing can be flown from this configuration.
-        WorkFailedError: the simulation diverged, or the disk is full.
+        WorkFailedError: the simulation diverged, or the disk has no room for the results.
     """
     cv2.setNumThreads(1)  # several would not be repeatable
     config = spec.config
@@ -106,7 +109,8 @@ def run_flight(
             log_header(config, simulator.calibration, session, "sim", SIM_EPOCH_NS),
             extra=_for_the_report(simulator, config),
         )
-        with FlightLogWriter(folder.log, header) as log:
+        log = FlightLogWriter(folder.log, header, rotation_of(config), endures=True)
+        with log:
             if watched is not None:
                 session.feed = watched.feed
                 watched.feed.scene = _scene(session, simulator)
@@ -115,10 +119,22 @@ def run_flight(
             "seed": config.flight.seed,
             **session.score.to_dict(),
             "interrupted": interrupted,
+            **problem_of(log),
             "wall_s": round(time.perf_counter() - started_s, 2),
             "run": str(folder.path),
         }
         return finish(folder, session, figures)
+
+
+def rotation_of(config: Config) -> Rotation:
+    """Return when a flight's log goes on in a new file."""
+    flight = config.flight
+    return Rotation(round(1e6 * flight.log_file_mb), round(1e6 * flight.log_most_mb))
+
+
+def problem_of(log: FlightLogWriter) -> dict[str, str]:
+    """Return, as a figure of the flight, why its log ended before it; nothing if it did not."""
+    return {"log_problem": log.problem} if log.problem else {}
 
 
 def finish(folder: RunFolder, session: Session, figures: dict[str, Any]) -> RunResult:

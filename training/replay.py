@@ -25,7 +25,14 @@ from drone.onboard.camera import CameraSample, FrameSource
 from drone.onboard.health import events
 from drone.onboard.healthnotes import HealthNotes
 from drone.onboard.sources.livesource import LiveSource
-from training.flight import FlightSpec, RunResult, finish, log_header
+from training.flight import (
+    FlightSpec,
+    RunResult,
+    finish,
+    log_header,
+    problem_of,
+    rotation_of,
+)
 from training.interrupts import Interrupts
 from training.session import Session
 
@@ -63,7 +70,8 @@ def replay_dataset(
     Raises:
         UserError: an image cannot be read, or the learner cannot start from this; nothing is left
             behind.
-        WorkFailedError: the disk is full, or the memory's folder cannot be used.
+        WorkFailedError: the disk has no room for the results, or the memory's folder cannot be
+            used.
     """
     config = spec.config
     cv2.setNumThreads(1)  # several would not be repeatable
@@ -76,7 +84,9 @@ def replay_dataset(
         header = log_header(config, source.calibration, session, name, source.utc_offset_ns)
         health = HealthNotes()
         try:
-            with (FlightLogWriter if waits else QueuedLogWriter)(folder.log, header) as log:
+            writer = FlightLogWriter if waits else QueuedLogWriter
+            log = writer(folder.log, header, rotation_of(config), endures=True)
+            with log:
                 interrupted = _learn(session, log, source, health, on_progress)
         except BaseException:
             folder.discard()
@@ -86,6 +96,7 @@ def replay_dataset(
             **({"camera": source.measures} if isinstance(source, LiveSource) else {}),
             "notes": [*source.notes, *_seen(session, health)],
             "interrupted": interrupted,
+            **problem_of(log),
             "wall_s": round(time.perf_counter() - started_s, 2),
             "run": str(folder.path),
         }

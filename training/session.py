@@ -138,6 +138,7 @@ class Session:
         self.perception.times.add("decide", done_s - started_s)
         if tick.frame is not None:
             self.perception.times.add(FRAME_TO_COMMAND, done_s - arrived_s)
+        log.between_ticks(before.to_json, before.model)
         self._account(log, tick, percept, decision)
         for found in health.events(
             before.health, self.state.health, decision.stamp_ns, self._health_events

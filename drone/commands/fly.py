@@ -120,7 +120,7 @@ def _fly_many(configs: Sequence[Config], args: argparse.Namespace) -> int:
         print_json({"flights": flights})
     else:
         print_flights(flights)
-    return 0
+    return max(exit_code("fly", figures) for figures in flights)
 
 
 def _report(results: Sequence[RunResult], args: argparse.Namespace) -> None:

@@ -55,10 +55,9 @@ def start_of(args: argparse.Namespace) -> Start:
 
 
 def exit_code(command: str, figures: Mapping[str, Any]) -> int:
-    """Say on standard error what is wrong with the memory; return 1 if it was not saved."""
-    memory = figures.get("memory")
-    if memory is None:
-        return 0
-    for note in (*memory["notes"], *([memory["problem"]] if memory["problem"] else ())):
+    """Say on standard error what is wrong with log and memory; return 1 if one was not saved."""
+    memory = figures.get("memory") or {"notes": (), "problem": None}
+    problems = [p for p in (figures.get("log_problem"), memory["problem"]) if p]
+    for note in (*memory["notes"], *problems):
         print(f"drone {command}: {note}", file=sys.stderr)  # noqa: T201
-    return 1 if memory["problem"] else 0
+    return 1 if problems else 0

@@ -22,6 +22,20 @@ class FlightConfig(Section):
     duration_s: Annotated[float, Field(gt=0, le=86400)] = 360.0
     jpeg_quality: Annotated[int, Field(ge=0, le=100)] = 0
     """Of the images in the log; 0 keeps them exact, and only then labels can be made again."""
+    log_file_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """After so much a file of the log is full, and a new one goes on; 0 makes one file."""
+    log_most_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Of all files of the log; for more, the oldest are removed. 0 keeps all."""
+
+    @model_validator(mode="after")
+    def _room_for_two(self) -> FlightConfig:
+        most, file = self.log_most_mb, self.log_file_mb
+        if most and not 0 < file <= most / 2:
+            raise ValueError(
+                f"log_most_mb = {most:g} removes whole files: log_file_mb ({file:g}) must be above "
+                f"0 and at most half of it, {most / 2:g}"
+            )
+        return self
 
 
 class Config(Section):

@@ -59,6 +59,9 @@ class Log:
     def write(self, topic, message):
         self.messages.append((topic, message))
 
+    def between_ticks(self, state, version):
+        pass
+
     def write_tick(self, tick):
         self.messages.append((topics.TICK, tick))
 

@@ -15,6 +15,7 @@ from drone.clock import ns_from_s
 from drone.config import Config
 from drone.flightlog import FORMAT_VERSION, FlightLogWriter, LogHeader
 from drone.geometry import Intrinsics, StereoCalibration, quaternion_from_euler
+from drone.logfiles import ONE_FILE
 from drone.messages import (
     DistanceLabel,
     Eye,
@@ -139,7 +140,7 @@ class World:
         return ModelVersion(version, now_ns, True, b"onnx", "", tuple(held_out), scores)
 
 
-def write_flight(path, script=Script(), config=None, calibration=CAMERA):
+def write_flight(path, script=Script(), config=None, calibration=CAMERA, rotation=ONE_FILE):
     """Fly by the real `decide`, and log it as `drone fly` does; return the path."""
     config = config or Config()
     header = LogHeader(
@@ -148,7 +149,7 @@ def write_flight(path, script=Script(), config=None, calibration=CAMERA):
     )
     world, state, version, told = World(script), PilotState(), 0, {}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FlightLogWriter(path, header) as log:
+    with FlightLogWriter(path, header, rotation) as log:
         for seq in range(round(script.duration_s / TICK_S) + 1):
             now_ns = ns_from_s(1000 + seq * TICK_S)
             model, percept = None, Percept()
@@ -161,6 +162,7 @@ def write_flight(path, script=Script(), config=None, calibration=CAMERA):
             if percept.estimate is not None and math.isfinite(percept.estimate.cautious_m):
                 told[seq] = percept.estimate.cautious_m
             tick = Tick(*(seq, now_ns, True, True, None, world.vehicle(seq, now_ns)), (), model)
+            log.between_ticks(state.to_json, state.model)
             state, decision = decide(state, tick, percept, config.pilot)
             log.write_tick(tick)
             for topic, message in (

@@ -22,6 +22,7 @@ from drone import topics
 from drone.clock import NS_PER_S, ns_from_s
 from drone.config import Config, loads
 from drone.flightlog import FlightLog, LogHeader
+from drone.logfiles import number_of
 from drone.logformat import TickRecord
 from drone.messages import (
     Cue,
@@ -131,7 +132,7 @@ class Recorded:
     def name(self) -> str:
         """The run folder's, or the log's."""
         path = self.path.resolve()
-        return path.parent.name if path.name == LOG_NAME else path.stem
+        return path.parent.name if number_of(path)[0].name == LOG_NAME else path.stem
 
     @property
     def t_s(self) -> NDArray[np.float64]:
