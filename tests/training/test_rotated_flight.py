@@ -11,7 +11,7 @@ from drone.errors import UserError
 from drone.flightlog import FlightLog, FlightLogWriter
 from drone.logfiles import Rotation
 from drone.replay import verify
-from drone.report.flight import read_flight
+from drone.report.reading import read_flight
 from drone.whatif import what_if
 from training.tuning.recorded import read_recorded
 
