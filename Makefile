@@ -16,7 +16,7 @@ fly: $(VENV)/.installed
 	$(BIN)/drone fly --config launch/room.toml $(FLY_ARGS)
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 -m "not slow and not device"
+	$(BIN)/python -m pytest -n 2 --durations=25 -m "not slow and not device"
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
