@@ -122,7 +122,7 @@ drone fly --set flight.log_file_mb=100 --set flight.log_most_mb=1000
 ```
 
 A log is read from the file that is named, or from the oldest of a run folder, to the end of the
-flight, as one: `drone replay --verify`, `--what-if` and `--retrain`, `drone report`, `drone
+flight, as one: `drone replay --verify`, `--what-if`, `--retrain` and `--to`, `drone report`, `drone
 tune`, `drone export` and `drone runs` do not care how many files there are. `--verify` takes each
 file from its own state and compares that with the state at the end of the file before, so that it
 goes on behind a file that is damaged or missing. `--recompute` needs the flight from its beginning,
@@ -130,6 +130,32 @@ since labels remember the frames before. `drone replay --repair IN OUT` makes on
 
 A full disk ends the log where it is, and never the flight: `log_problem` of the figures says so,
 and the exit code is 1.
+"""
+
+_EXPORT = f"""\
+## For other tools
+
+```console
+drone replay RUN --to csv tables/                      # one table per topic
+drone replay RUN --to csv tables/ --images             # and every image as a PNG file
+drone replay RUN --to mcap cut.mcap --start 60 --end 90
+drone replay RUN --to mcap few.mcap --topics {topics.DECISION.name},{topics.LABEL.name}
+```
+
+`--to csv` makes a new folder with one file per topic, `pilot_decision.csv` for
+`{topics.DECISION.name}`. Its first line names the columns: `t_s`, seconds since the first message,
+then the fields as below, whose names carry their units; of a message within a message
+`command.forward_mps`, of a tuple of fixed length `position_m.0`, `.1`, `.2`. Numbers are exact,
+unknown is `nan`, what is not there is empty, a tuple of any length stands in one cell with spaces.
+Grids and model files are left out. `header.json` holds the header. With `--images` there are
+`left/` and `right/` with the rectified images, named by their UTC in seconds, and
+`calibration.toml`: `drone replay tables/` reads that as a folder of images.
+
+`--to mcap` copies messages as they are into one new log. A tick stays together with what it
+consumed and what came of it. Where `--start` cuts, the pilot's state at that moment is replayed
+from the estimates and put into the new header, with the model that flew on `{topics.FLYING.name}`:
+the part can be verified like the whole. Without some of the topics that the pilot consumed it
+cannot be replayed, and the command says so.
 """
 
 _READING = """\
@@ -158,7 +184,17 @@ Without this project: any MCAP reader with protobuf support, for example `mcap` 
 
 def markdown() -> str:
     """Return the whole page."""
-    parts = (_INTRODUCTION, _header(), _topics(), _TICKS, _VIEWERS, _FILES, _DAMAGE, _READING)
+    parts = (
+        _INTRODUCTION,
+        _header(),
+        _topics(),
+        _TICKS,
+        _VIEWERS,
+        _FILES,
+        _DAMAGE,
+        _EXPORT,
+        _READING,
+    )
     return "\n".join((*parts, _messages()))
 
 

@@ -67,6 +67,11 @@ class Field:
         return self.wire == _Proto.TYPE_MESSAGE
 
     @property
+    def is_bytes(self) -> bool:
+        """True for plain bytes."""
+        return self.wire == _Proto.TYPE_BYTES
+
+    @property
     def type_name(self) -> str:
         """The name of the sub-message."""
         assert self.of is not None

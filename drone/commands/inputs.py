@@ -57,8 +57,9 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
     )
     cameras.add_argument(
         "--topics",
-        metavar="LEFT,RIGHT",
-        help="image topics of a bag (default: the one pair that names its eyes)",
+        metavar="NAME,NAME",
+        help="image topics of a bag (default: the one pair that names its eyes); with --to: the "
+        "topics of a log that are written (default: all)",
     )
     cameras.add_argument(
         "--pose-topic", metavar="TOPIC", help="pose of the vehicle in a bag (default: the only one)"

@@ -26,6 +26,7 @@ from drone.commands.inputs import (
     live_request,
     source_options,
 )
+from drone.commands.replay_export import add_export_options, export_log
 from drone.commands.starting import add_start_options, exit_code, start_of
 from drone.config import Config, launch_folder, load, loads
 from drone.errors import UserError
@@ -49,6 +50,8 @@ def parser() -> argparse.ArgumentParser:
         "  drone replay runs/20260101-120000-room --retrain\n"
         "  drone replay runs/20260101-120000-room --verify\n"
         "  drone replay runs/20260101-120000-room --what-if pilot.trust.max_fpr=0.2\n"
+        "  drone replay runs/20260101-120000-room --to csv tables/ --images\n"
+        "  drone replay runs/20260101-120000-room --to mcap cut.mcap --start 60 --end 90\n"
         "  drone replay --repair damaged.mcap sound.mcap",
     )
     p.add_argument("input", nargs="?", help=INPUT_HELP)
@@ -78,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
         help="of a flight: what would have been decided by another setting, such as "
         "pilot.trust.max_fpr=0.2 (repeatable)",
     )
+    add_export_options(p)
     add_start_options(p)
     p.add_argument("--no-report", action="store_true", help="leave report.html out")
     add_input_options(p)
@@ -97,6 +101,10 @@ def run(args: argparse.Namespace) -> int:
     if args.input is None:
         raise UserError("name recorded input (drone replay film.avi), or a camera with --live")
     found = resolve_input(args.input)
+    if args.to is not None:
+        return export_log(found, args)
+    if args.images:
+        raise UserError("--images goes with --to csv")
     if args.recompute and not args.verify:
         raise UserError("--recompute goes with --verify")
     if args.what_if and found.log is not None and not (args.verify or args.retrain):
