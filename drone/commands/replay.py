@@ -47,6 +47,8 @@ def parser() -> argparse.ArgumentParser:
         "With --verify: step the pilot over a flight's log and compare every decision.",
         "drone replay datasets/V1_01_easy --json\n"
         "  drone replay film.avi --calibration stereo.toml --end 60\n"
+        "  drone replay film.avi --calibration stereo.toml --vehicle-log flight.ulg "
+        "--vehicle-offset 12.4\n"
         "  drone replay --live /dev/video0 --calibration stereo.toml --end 60\n"
         "  drone replay runs/20260101-120000-room --retrain\n"
         "  drone replay runs/20260101-120000-room --verify\n"
