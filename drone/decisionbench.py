@@ -93,7 +93,7 @@ def bench_decision(config: PilotConfig, rounds: int) -> Figure:
     bare = stream.decision
     return compare(
         lambda: stream.step(*waiting[0]),
-        lambda: (replace(stream.state), replace(bare)),
+        lambda: (stream.state._replace(), replace(bare)),
         rounds,
         between=lambda: waiting.__setitem__(0, stream.next()),
     )

@@ -87,8 +87,13 @@ def euler_from_quaternion(q: Quaternion) -> Vector3:
     roll = math.atan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y))
     # In this order NaN passes both, and stays unknown.
     pitch = math.asin(max(min(2 * (w * y - z * x), 1.0), -1.0))
-    yaw = math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
-    return roll, pitch, yaw
+    return roll, pitch, yaw_from_quaternion(q)
+
+
+def yaw_from_quaternion(q: Quaternion) -> float:
+    """Return the yaw of `euler_from_quaternion` alone, rad."""
+    w, x, y, z = q
+    return math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
 
 
 def optical_rotation(roll_deg: float, pitch_deg: float, yaw_deg: float) -> Matrix:

@@ -403,8 +403,7 @@ class FlightEvent:
 
     Attributes:
         kind: `collision`, `override`, `mode`, `fault`, `landed`, `end`, `room`,
-            `memory`; by a person who watches: `asked`, `mark`; by the autopilot's own log:
-            `autopilot`.
+            `memory`; by a person who watches: `asked`, `mark`.
         position_m: where, NED, NaN where unknown.
     """
 

@@ -15,7 +15,7 @@ def bits(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, tuple):
-        return "tuple", [bits(item) for item in value]
+        return type(value), [bits(item) for item in value]
     if isinstance(value, float):
         return type(value), struct.pack("<d", value)
     return type(value), value

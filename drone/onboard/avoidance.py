@@ -12,7 +12,6 @@ and looks again. It is never faster than what stops it within what is seen.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from drone.clock import ns_from_s
 from drone.config import AvoidanceConfig
@@ -76,10 +75,10 @@ def _bounded(
     paused = state.turned_ns < 0 or now_ns - state.turned_ns >= ns_from_s(PAUSE_S)
     began_ns = now_ns if paused else state.turning_ns
     if now_ns - began_ns < ns_from_s(config.max_turn_s):
-        return replace(state, turning_ns=began_ns, turned_ns=now_ns)
+        return state._replace(turning_ns=began_ns, turned_ns=now_ns)
     route = _way_back(inputs, config)
     manoeuvre = Manoeuvre.RETREAT if route else Manoeuvre.WAIT
-    return replace(state, manoeuvre=manoeuvre, since_ns=now_ns, route=route)
+    return state._replace(manoeuvre=manoeuvre, since_ns=now_ns, route=route)
 
 
 def _way_back(inputs: AvoidanceInputs, config: AvoidanceConfig) -> tuple[tuple[float, float], ...]:
@@ -106,10 +105,10 @@ def _escape(
     over = inputs.now_ns - state.since_ns >= ns_from_s(config.rest_s)
     there = state.manoeuvre is Manoeuvre.RETREAT and not route
     if over:
-        return replace(state, manoeuvre=Manoeuvre.BRAKE, since_ns=inputs.now_ns, route=())
+        return state._replace(manoeuvre=Manoeuvre.BRAKE, since_ns=inputs.now_ns, route=())
     if there:
-        return replace(state, manoeuvre=Manoeuvre.WAIT, route=())
-    return replace(state, route=route)
+        return state._replace(manoeuvre=Manoeuvre.WAIT, route=())
+    return state._replace(route=route)
 
 
 def _retreat(state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig) -> Motion:

@@ -14,7 +14,6 @@ clearance.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from drone.clock import ns_from_s
 from drone.config import AvoidanceConfig
@@ -61,10 +60,10 @@ def _cruise(
     state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
 ) -> AvoidanceState:
     if inputs.clearance >= config.free_ratio and state.demand != 1:
-        state = replace(state, demand=1.0)
+        state = state._replace(demand=1.0)
     if inputs.clearance >= state.demand:
         return state
-    return replace(state, manoeuvre=Manoeuvre.BRAKE, since_ns=inputs.now_ns)
+    return state._replace(manoeuvre=Manoeuvre.BRAKE, since_ns=inputs.now_ns)
 
 
 def _brake(
@@ -82,7 +81,7 @@ def _turn(
 ) -> AvoidanceState:
     if not arrived(state, inputs):
         return state
-    return replace(state, manoeuvre=Manoeuvre.LOOK, since_ns=inputs.now_ns)
+    return state._replace(manoeuvre=Manoeuvre.LOOK, since_ns=inputs.now_ns)
 
 
 def _look(
@@ -97,7 +96,7 @@ def _look(
     if state.turned_rad < math.radians(config.look_around_deg):
         return to_turn(state, inputs, config.turn_step_deg)
     if state.best < config.escape_floor:
-        return to_turn(replace(state, turned_rad=0.0, best=0.0), inputs, config.turn_step_deg)
+        return to_turn(state._replace(turned_rad=0.0, best=0.0), inputs, config.turn_step_deg)
     return to_best(state, inputs, config)
 
 
@@ -111,7 +110,7 @@ def _extra(
         return to_best_yaw(state, inputs)
     if corner_seen(0.0, state.side, inputs, config):
         return to_cruise(state, inputs)
-    state = replace(state, best=inputs.clearance, best_yaw_rad=inputs.yaw_rad)
+    state = state._replace(best=inputs.clearance, best_yaw_rad=inputs.yaw_rad)
     return to_turn(state, inputs, math.degrees(BEYOND_RAD), Manoeuvre.PEEK)
 
 

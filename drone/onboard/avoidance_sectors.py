@@ -13,7 +13,6 @@ stops the drone.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from drone.config import AvoidanceConfig
 from drone.geometry import wrap_angle
@@ -81,12 +80,12 @@ def _cruise(
     state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
 ) -> AvoidanceState:
     if inputs.clearance >= config.free_ratio and state.demand != 1:
-        state = replace(state, demand=1.0)
+        state = state._replace(demand=1.0)
     if not inputs.clearance >= state.demand:
-        return replace(state, manoeuvre=Manoeuvre.BRAKE, since_ns=inputs.now_ns)
+        return state._replace(manoeuvre=Manoeuvre.BRAKE, since_ns=inputs.now_ns)
     heading_rad = heading(state.target_yaw_rad, inputs, config)
     side = state.side if heading_rad == 0 else (1 if heading_rad > 0 else -1)
-    return replace(state, target_yaw_rad=heading_rad, side=side)
+    return state._replace(target_yaw_rad=heading_rad, side=side)
 
 
 def heading(before_rad: float, inputs: AvoidanceInputs, config: AvoidanceConfig) -> float:
@@ -152,8 +151,7 @@ def _brake(
     if inputs.clearance >= config.free_ratio * state.demand:
         return _fly(state, inputs)
     state = new_turn(state, inputs, config)
-    return replace(
-        state,
+    return state._replace(
         manoeuvre=Manoeuvre.TURN,
         since_ns=inputs.now_ns,
         target_yaw_rad=inputs.yaw_rad,
@@ -164,8 +162,7 @@ def _turn(
     state: AvoidanceState, inputs: AvoidanceInputs, config: AvoidanceConfig
 ) -> AvoidanceState:
     step_rad = state.side * wrap_angle(inputs.yaw_rad - state.target_yaw_rad)
-    state = replace(
-        with_best(state, inputs),
+    state = with_best(state, inputs)._replace(
         turned_rad=state.turned_rad + (max(0.0, step_rad) if math.isfinite(step_rad) else 0.0),
         target_yaw_rad=inputs.yaw_rad,
     )
@@ -178,7 +175,7 @@ def _turn(
     if state.turned_rad < math.radians(config.look_around_deg):
         return state
     if state.best < config.escape_floor:
-        return replace(state, turned_rad=0.0, best=0.0)
+        return state._replace(turned_rad=0.0, best=0.0)
     return to_best(state, inputs, config)
 
 
@@ -189,7 +186,7 @@ def _back(
 
 
 def _fly(state: AvoidanceState, inputs: AvoidanceInputs) -> AvoidanceState:
-    return replace(to_cruise(state, inputs), target_yaw_rad=0.0)
+    return to_cruise(state, inputs)._replace(target_yaw_rad=0.0)
 
 
 _TRANSITIONS = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from drone.clock import ns_from_s
 from drone.config import AvoidanceConfig
@@ -41,8 +41,7 @@ TURNING = frozenset(
 """On the spot."""
 
 
-@dataclass(frozen=True, slots=True)
-class AvoidanceState:
+class AvoidanceState(NamedTuple):
     """Where in the manoeuvre, and the turn so far.
 
     Attributes:
@@ -75,8 +74,7 @@ class AvoidanceState:
     route: tuple[tuple[float, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AvoidanceInputs:
+class AvoidanceInputs(NamedTuple):
     """Facts of one tick.
 
     Attributes:
@@ -109,8 +107,7 @@ class AvoidanceInputs:
     looks: tuple[Look, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Motion:
+class Motion(NamedTuple):
     """What the drone should do: speed along its nose and to its right, m/s, and yaw rate, rad/s."""
 
     forward_mps: float
@@ -139,7 +136,7 @@ def blocks(forward_m: float, right_m: float, hull_m: float, config: AvoidanceCon
 def with_memory(inputs: AvoidanceInputs, config: AvoidanceConfig) -> AvoidanceInputs:
     """Return the facts with a way that is blocked by what is remembered counted as not free."""
     if any(blocks(f, r, inputs.hull_m, config) for f, r in inputs.near):
-        return replace(inputs, clearance=min(inputs.clearance, 0.0))
+        return inputs._replace(clearance=min(inputs.clearance, 0.0))
     return inputs
 
 
@@ -192,8 +189,7 @@ def new_turn(
     """Count the hop that ends here; after a short one, go on turning to the same side."""
     short = inputs.now_ns - state.cruise_ns < ns_from_s(config.short_hop_s)
     same_side = short and state.turned_rad > 0
-    return replace(
-        state,
+    return state._replace(
         side=state.side if same_side else freer_side(inputs, config),
         hops=state.hops + 1 if short else 0,
         turned_rad=0.0,
@@ -203,8 +199,8 @@ def new_turn(
 
 def to_cruise(state: AvoidanceState, inputs: AvoidanceInputs) -> AvoidanceState:
     """Return the state of a drone that begins to fly."""
-    return replace(
-        state, manoeuvre=Manoeuvre.CRUISE, since_ns=inputs.now_ns, cruise_ns=inputs.now_ns
+    return state._replace(
+        manoeuvre=Manoeuvre.CRUISE, since_ns=inputs.now_ns, cruise_ns=inputs.now_ns
     )
 
 
@@ -216,8 +212,7 @@ def to_turn(
 ) -> AvoidanceState:
     """Return the state of a drone that begins to turn by an angle, to its side."""
     angle_rad = math.radians(angle_deg)
-    return replace(
-        state,
+    return state._replace(
         manoeuvre=manoeuvre,
         since_ns=inputs.now_ns,
         target_yaw_rad=wrap_angle(inputs.yaw_rad + state.side * angle_rad),
@@ -230,20 +225,20 @@ def to_best(
 ) -> AvoidanceState:
     """Turn to the freest direction that was seen, and ask for less there."""
     demand = min(1.0, max(config.escape_floor, state.best / config.free_ratio))
-    return to_best_yaw(replace(state, hops=0, demand=demand), inputs)
+    return to_best_yaw(state._replace(hops=0, demand=demand), inputs)
 
 
 def to_best_yaw(state: AvoidanceState, inputs: AvoidanceInputs) -> AvoidanceState:
     """Turn the short way to where the clearance was greatest."""
     angle_rad = wrap_angle(state.best_yaw_rad - inputs.yaw_rad)
-    state = replace(state, side=1 if angle_rad >= 0 else -1)
+    state = state._replace(side=1 if angle_rad >= 0 else -1)
     return to_turn(state, inputs, math.degrees(abs(angle_rad)), Manoeuvre.BACK)
 
 
 def with_best(state: AvoidanceState, inputs: AvoidanceInputs) -> AvoidanceState:
     """Return the state with this direction noted, if it is the freest so far."""
     if inputs.clearance > state.best:
-        return replace(state, best=inputs.clearance, best_yaw_rad=inputs.yaw_rad)
+        return state._replace(best=inputs.clearance, best_yaw_rad=inputs.yaw_rad)
     return state
 
 

@@ -1,16 +1,17 @@
 """How free the way is, by the cue that decides: the nearer of the two where stereo guards.
 
-PilotState (sights, threshold, mode) ─► clearance ─► Clearance (cue, ratio, override)
+PilotState ─► latest ─► Seen (stereo, mono, as far as fresh) ─┐
+PilotState (threshold, mode, speed) ──────────────────────────┴─► clearance ─► Clearance
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from drone.clock import ns_from_s
 from drone.config import PilotConfig
-from drone.geometry import euler_from_quaternion
+from drone.geometry import yaw_from_quaternion
 from drone.messages import Cue, Mode
 from drone.onboard import trust
 from drone.onboard.avoidance import Manoeuvre
@@ -18,10 +19,26 @@ from drone.onboard.pilotstate import PilotState, Sight
 
 LEAST_SCALE = 0.5
 """Mono's ranges are never taken for less than this share of what it says."""
+_NOTHING = Sight()
 
 
-@dataclass(frozen=True, slots=True)
-class Clearance:
+class Seen(NamedTuple):
+    """What the cues know at one tick.
+
+    Attributes:
+        stereo: its latest sight, nothing known if that is stale; likewise the next two.
+        mono: of the latest frame alone.
+        both: by both cues together.
+        mono_m: mono's distance as it flies, NaN where unknown.
+    """
+
+    stereo: Sight
+    mono: Sight
+    both: Sight
+    mono_m: float
+
+
+class Clearance(NamedTuple):
     """How free the way is by the cue that decides.
 
     Attributes:
@@ -36,29 +53,38 @@ class Clearance:
     override: bool = False
 
 
-def clearance(state: PilotState, now_ns: int, config: PilotConfig) -> Clearance:
+def latest(state: PilotState, now_ns: int, config: PilotConfig) -> Seen:
+    """Return what the cues know at a tick; mono knows nothing where its latest frame did not."""
+    stale_ns, mono_m = ns_from_s(config.switching.stale_s), math.nan
+    stereo, mono, both = [
+        sight if is_fresh(sight.stamp_ns, now_ns, stale_ns) else _NOTHING
+        for sight in (state.stereo, state.mono, state.both)
+    ]
+    if not math.isnan(mono.obstacle_m):
+        mono_m = trust.mean_distance([d for _, d in state.mono_recent])
+    return Seen(stereo, mono, both, mono_m)
+
+
+def clearance(state: PilotState, seen: Seen, config: PilotConfig) -> Clearance:
     """Return how free the way is by who flies; the nearer of the two where stereo guards."""
-    stereo = fresh(state.stereo, now_ns, config)
-    mono_m = mono_average_m(state, now_ns, config)
-    mono_ratio = mono_m / threshold_m(state, config)
-    mono = Clearance(Cue.MONO, mono_m, mono_ratio, state.mono.sectors_m)
-    if state.mode is Mode.MONO:
-        return mono
-    if state.mode in (Mode.HOLD, Mode.LAND):
+    mode, stereo, mono_m = state.mode, seen.stereo, seen.mono_m
+    if mode in (Mode.HOLD, Mode.LAND):
         return Clearance(Cue.NONE, math.nan, math.nan, ())
-    if state.mode is Mode.STEREO or math.isnan(mono_ratio):
+    mono_ratio = mono_m / threshold_m(state, config)
+    if mode is Mode.STEREO or (mode is Mode.TRAINING_WHEELS and math.isnan(mono_ratio)):
         ratio = stereo.obstacle_m / config.switching.stop_m
         return Clearance(Cue.STEREO, stereo.obstacle_m, ratio, stereo.sectors_m)
-    return _guarded(state, mono, now_ns, config)
+    mono = Clearance(Cue.MONO, mono_m, mono_ratio, state.mono.sectors_m)
+    return mono if mode is Mode.MONO else _guarded(state, seen, mono, config)
 
 
-def _guarded(state: PilotState, mono: Clearance, now_ns: int, config: PilotConfig) -> Clearance:
+def _guarded(state: PilotState, seen: Seen, mono: Clearance, config: PilotConfig) -> Clearance:
     """Return mono's clearance, or the guard's where that is nearer and a collision is imminent.
 
     The guard is stereo, and mono's own cells where stereo has no sure answer. Only where stereo by
     itself stops the drone does it override mono.
     """
-    stereo, both = fresh(state.stereo, now_ns, config), fresh(state.both, now_ns, config)
+    stereo, both = seen.stereo, seen.both
     demand, imminent = state.avoidance.demand, imminent_m(state, config)
     by_both = not both.obstacle_m >= stereo.obstacle_m and math.isfinite(both.obstacle_m)
     guard, cue = (both, Cue.BOTH) if by_both else (stereo, Cue.STEREO)
@@ -88,7 +114,7 @@ def forward_mps(state: PilotState) -> float:
     vehicle = state.vehicle
     if vehicle is None:
         return 0.0
-    yaw_rad = euler_from_quaternion(vehicle.attitude)[2]
+    yaw_rad = yaw_from_quaternion(vehicle.attitude)
     north, east, _ = vehicle.velocity_mps
     speed_mps = math.cos(yaw_rad) * north + math.sin(yaw_rad) * east
     return speed_mps if math.isfinite(speed_mps) else 0.0
@@ -124,21 +150,9 @@ def threshold_m(state: PilotState, config: PilotConfig) -> float:
     return config.switching.stop_m / config.trust.safety if math.isnan(measured_m) else measured_m
 
 
-def mono_average_m(state: PilotState, now_ns: int, config: PilotConfig) -> float:
-    """Return mono's distance as it flies; unknown where the latest frame's is."""
-    if math.isnan(fresh(state.mono, now_ns, config).obstacle_m):
-        return math.nan
-    return trust.mean_distance(d for _, d in state.mono_recent)
-
-
-def fresh(sight: Sight, now_ns: int, config: PilotConfig) -> Sight:
-    """Return the sight, or nothing known if it is stale."""
-    return sight if is_fresh(sight.stamp_ns, now_ns, config) else Sight()
-
-
-def is_fresh(stamp_ns: int, now_ns: int, config: PilotConfig) -> bool:
+def is_fresh(stamp_ns: int, now_ns: int, stale_ns: int) -> bool:
     """Return whether a stamp is of just now; one far ahead of now is of a clock that is off."""
-    return stamp_ns >= 0 and abs(now_ns - stamp_ns) <= ns_from_s(config.switching.stale_s)
+    return stamp_ns >= 0 and abs(now_ns - stamp_ns) <= stale_ns
 
 
 def _manoeuvring(state: PilotState) -> bool:

@@ -10,9 +10,8 @@ and goes by bisection, so that the whole ROC is there at each frame for the pric
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, insort_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -22,12 +21,11 @@ from drone.config import TrustConfig
 Z_95 = 1.6448536269514722
 """The normal distribution's 95 % quantile."""
 _STAMP = attrgetter("stamp_ns")
-_FREE, _NEAR = "fg", "nm"
+_FREE, _NEAR = ("f", "g"), ("n", "m")
 """Kinds of pairs: free and near by stereo; of each the second is of a frame held out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """Stereo's and mono's obstacle distance for one frame.
 
     Attributes:
@@ -44,8 +42,7 @@ class Pair:
     held_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """The window, in the order of time, and its estimates in the order of distance.
 
     Attributes:
@@ -96,12 +93,14 @@ def evidence_of(pairs: Iterable[Pair], stop_m: float) -> Evidence:
         pairs: oldest first.
         stop_m: stereo's distance below which a frame is near.
     """
-    known = tuple(p for p in pairs if not math.isnan(p.label_m))
-    near_m = sorted(_stopping_m(p) for p in known if p.label_m < stop_m)
-    free_m = sorted(_stopping_m(p) for p in known if p.label_m >= stop_m)
-    kinds = "".join(_kind(p, stop_m) for p in known)
-    approaches = sum(_begins(kinds, i) for i in range(len(kinds)))
-    return Evidence(known, kinds, tuple(near_m), tuple(free_m), approaches)
+    known = tuple([p for p in pairs if not math.isnan(p.label_m)])
+    kinds = "".join([_kind(p, stop_m) for p in known])
+    near_m: list[float] = []
+    free_m: list[float] = []
+    for pair, kind in zip(known, kinds, strict=True):
+        (near_m if kind in _NEAR else free_m).append(_stopping_m(pair))
+    approaches = sum([_begins(kinds, i) for i in range(len(kinds))])
+    return Evidence(known, kinds, tuple(sorted(near_m)), tuple(sorted(free_m)), approaches)
 
 
 def add(evidence: Evidence, pair: Pair, stop_m: float, config: TrustConfig) -> Evidence:
@@ -115,16 +114,10 @@ def add(evidence: Evidence, pair: Pair, stop_m: float, config: TrustConfig) -> E
     """
     if math.isnan(pair.label_m):
         return evidence
-    kept = _forgetting(evidence, pair.stamp_ns, config)
-    value, near_m, free_m = _stopping_m(pair), kept.near_m, kept.free_m
-    if pair.label_m < stop_m:
-        near_m = _with(near_m, value)
-    else:
-        free_m = _with(free_m, value)
-    pairs = kept.pairs + (pair,)  # noqa: RUF005 - half the time
-    kinds = kept.kinds + _kind(pair, stop_m)
-    approaches = kept.approaches + _begins(kinds, len(kinds) - 1)
-    return Evidence(pairs, kinds, near_m, free_m, approaches)
+    window = _Window(evidence)
+    _forget(window, pair.stamp_ns, config)
+    window.append(pair, stop_m)
+    return window.evidence()
 
 
 def rescored(
@@ -138,18 +131,22 @@ def rescored(
         average_s: over which scores are averaged, as they would have been in flight.
         stop_m: as in `evidence_of`.
     """
-    pairs = evidence.pairs
-    raw_m = [scores.get(p.seq, p.raw_m) for p in pairs]
-    held_out = [p.held_out or p.seq in scores for p in pairs]
     reach_ns = ns_from_s(average_s)
-    result = list(pairs)
-    for i, pair in enumerate(pairs):
-        if held_out[i]:
-            j, oldest_ns = i, pair.stamp_ns - reach_ns
-            while j > 0 and held_out[j - 1] and pairs[j - 1].stamp_ns >= oldest_ns:
-                j -= 1
-            mean_m = mean_distance(raw_m[j : i + 1])
-            result[i] = Pair(pair.seq, pair.stamp_ns, pair.label_m, raw_m[i], mean_m, True)
+    result: list[Pair] = []
+    known: list[tuple[int, float]] = []  # of the held-out frames in a row: stamp, 1/m
+    first = 0  # of those that are averaged
+    for pair in evidence.pairs:
+        if not (pair.held_out or pair.seq in scores):
+            first = len(known)
+            result.append(pair)
+            continue
+        raw_m, oldest_ns = scores.get(pair.seq, pair.raw_m), pair.stamp_ns - reach_ns
+        if 0 < raw_m < math.inf:
+            known.append((pair.stamp_ns, 1 / raw_m))
+        while first < len(known) and known[first][0] < oldest_ns:
+            first += 1
+        mean_m = _harmonic_mean([inverse for _, inverse in known[first:]])
+        result.append(Pair(pair.seq, pair.stamp_ns, pair.label_m, raw_m, mean_m, True))
     return evidence_of(result, stop_m)
 
 
@@ -201,26 +198,54 @@ def mean_distance(distances_m: Iterable[float]) -> float:
 
     `fsum` rounds once, on every Python alike; `sum` does not, and decisions replay bit for bit.
     """
-    inverse = [1 / d for d in distances_m if 0 < d < math.inf]
+    return _harmonic_mean([1 / d for d in distances_m if 0 < d < math.inf])
+
+
+def _harmonic_mean(inverse: list[float]) -> float:
     return len(inverse) / math.fsum(inverse) if inverse else math.nan
 
 
-def _forgetting(evidence: Evidence, now_ns: int, config: TrustConfig) -> Evidence:
-    """Return what still counts.
+class _Window:
+    """Evidence while pairs come and go, as lists: all is copied once, not with each of them."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.pairs, self.kinds = list(evidence.pairs), evidence.kinds
+        self.near_m, self.free_m = list(evidence.near_m), list(evidence.free_m)
+        self.approaches = evidence.approaches
+
+    def append(self, pair: Pair, stop_m: float) -> None:
+        kind = _kind(pair, stop_m)
+        insort_left(self.near_m if kind in _NEAR else self.free_m, _stopping_m(pair))
+        self.pairs.append(pair)
+        self.kinds += kind
+        self.approaches += _begins(self.kinds, len(self.kinds) - 1)
+
+    def remove(self, index: int) -> None:
+        pair, before, after = self.pairs.pop(index), self.kinds, index + 1
+        ordered = self.near_m if before[index] in _NEAR else self.free_m
+        del ordered[bisect_left(ordered, _stopping_m(pair))]
+        self.kinds = before[:index] + before[after:]
+        begun = _begins(before, index) + _begins(before, after)
+        self.approaches += _begins(self.kinds, index) - begun
+
+    def evidence(self) -> Evidence:
+        pairs, near_m, free_m = tuple(self.pairs), tuple(self.near_m), tuple(self.free_m)
+        return Evidence(pairs, self.kinds, near_m, free_m, self.approaches)
+
+
+def _forget(window: _Window, now_ns: int, config: TrustConfig) -> None:
+    """Take out what no longer counts.
 
     Mono that flies well meets few near obstacles: so that this does not cost it its licence, the
     latest `min_positives` near frames stay as long as held-out frames do, with their old scores.
     """
     oldest_ns = now_ns - ns_from_s(config.holdout_window_s)
-    while evidence.pairs and evidence.pairs[0].stamp_ns < oldest_ns:
-        evidence = _without(evidence, 0)
-    recent_ns = now_ns - ns_from_s(config.window_s)
-    while True:
-        recent = bisect_left(evidence.pairs, recent_ns, key=_STAMP)
-        index = _outdated(evidence.kinds, recent, config.min_positives)
-        if index < 0:
-            return evidence
-        evidence = _without(evidence, index)
+    while window.pairs and window.pairs[0].stamp_ns < oldest_ns:
+        window.remove(0)
+    recent = bisect_left(window.pairs, now_ns - ns_from_s(config.window_s), key=_STAMP)
+    while (index := _outdated(window.kinds, recent, config.min_positives)) >= 0:
+        window.remove(index)
+        recent -= 1
 
 
 def _outdated(kinds: str, recent: int, witnesses: int) -> int:
@@ -233,34 +258,9 @@ def _outdated(kinds: str, recent: int, witnesses: int) -> int:
     return index if since > witnesses else -1
 
 
-def _without(evidence: Evidence, index: int) -> Evidence:
-    pairs, kinds = evidence.pairs, evidence.kinds
-    near_m, free_m, value = evidence.near_m, evidence.free_m, _stopping_m(pairs[index])
-    if kinds[index] in _NEAR:
-        near_m = _less(near_m, value)
-    else:
-        free_m = _less(free_m, value)
-    after = index + 1
-    left = kinds[:index] + kinds[after:]
-    changed = _begins(left, index) - _begins(kinds, index) - _begins(kinds, after)
-    approaches = evidence.approaches + changed
-    return Evidence(pairs[:index] + pairs[after:], left, near_m, free_m, approaches)
-
-
 def _begins(kinds: str, index: int) -> bool:
     """Return whether an approach begins with this pair; none does after the last."""
-    near = kinds[index : index + 1] in tuple(_NEAR)
-    return near and (index == 0 or kinds[index - 1] in _FREE)
-
-
-def _with(ordered: tuple[float, ...], value: float) -> tuple[float, ...]:
-    index = bisect_left(ordered, value)
-    return ordered[:index] + (value,) + ordered[index:]  # noqa: RUF005 - half the time
-
-
-def _less(ordered: tuple[float, ...], value: float) -> tuple[float, ...]:
-    index = bisect_left(ordered, value)
-    return ordered[:index] + ordered[index + 1 :]
+    return kinds[index : index + 1] in _NEAR and (index == 0 or kinds[index - 1] in _FREE)
 
 
 def _stopping_m(pair: Pair) -> float:

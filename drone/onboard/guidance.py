@@ -6,35 +6,35 @@ PilotState, Clearance ─► obstacles that left the view ─► AvoidanceInputs
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from drone.clock import s_from_ns
 from drone.config import PilotConfig
-from drone.geometry import euler_from_quaternion
+from drone.geometry import yaw_from_quaternion
 from drone.messages import Cue, Mode, VehicleState
 from drone.onboard import avoidance, obstacle_memory
 from drone.onboard.avoidance import AvoidanceInputs, Motion
-from drone.onboard.clearance import Clearance, is_fresh, mono_scale, speed_scale
+from drone.onboard.clearance import Clearance, Seen, mono_scale, speed_scale
 from drone.onboard.obstacle_memory import Memory, Pose
 from drone.onboard.pilotstate import PilotState
 
 
 def avoid(
-    state: PilotState, way: Clearance, now_ns: int, config: PilotConfig
+    state: PilotState, seen: Seen, way: Clearance, now_ns: int, config: PilotConfig
 ) -> tuple[PilotState, Motion]:
     """Return the state after avoidance's step, and what to do."""
     assert state.vehicle is not None, "no mode flies without a vehicle state"
     pose, rules, view = _pose(state.vehicle), config.avoidance, state.view
-    memory = _remembered(state, pose, now_ns, config)
+    memory = _remembered(state, seen, pose, now_ns, config)
     scale = mono_scale(state, config) if way.cue is Cue.MONO else 1.0
     hull_m = config.corridor.hull_width_m / 2
     north_mps, east_mps, _ = state.vehicle.velocity_mps
     inputs = AvoidanceInputs(
-        now_ns=now_ns,
-        clearance=way.ratio,
-        yaw_rad=pose.yaw_rad,
-        speed_mps=math.hypot(north_mps, east_mps),
-        sectors_m=tuple([scale * s for s in way.sectors_m]),
+        now_ns,
+        way.ratio,
+        pose.yaw_rad,
+        math.hypot(north_mps, east_mps),
+        _scaled(way.sectors_m, scale),
+        speed_scale(state, config),
         seen_m=scale * way.obstacle_m + view.eye_forward_m - hull_m,
         near=obstacle_memory.around(memory, pose, now_ns, view, rules.memory),
         hull_m=hull_m,
@@ -42,15 +42,18 @@ def avoid(
         trail=memory.trail,
         view=view,
         looks=memory.looks,
-        speed_scale=speed_scale(state, config),
     )
     stepped, motion = avoidance.step(state.avoidance, inputs, rules)
-    return replace(state, avoidance=stepped, memory=memory), motion
+    return state._replace(avoidance=stepped, memory=memory), motion
+
+
+def _scaled(sectors_m: tuple[float, ...], scale: float) -> tuple[float, ...]:
+    return sectors_m if scale == 1 else tuple([scale * s for s in sectors_m])
 
 
 def _pose(vehicle: VehicleState) -> Pose:
     north_m, east_m, _ = vehicle.position_m
-    return Pose(north_m, east_m, euler_from_quaternion(vehicle.attitude)[2])
+    return Pose(north_m, east_m, yaw_from_quaternion(vehicle.attitude))
 
 
 def _pose_before(pose: Pose, vehicle: VehicleState, ago_s: float) -> Pose:
@@ -66,16 +69,18 @@ def _pose_before(pose: Pose, vehicle: VehicleState, ago_s: float) -> Pose:
     )
 
 
-def _remembered(state: PilotState, pose: Pose, now_ns: int, config: PilotConfig) -> Memory:
+def _remembered(
+    state: PilotState, seen: Seen, pose: Pose, now_ns: int, config: PilotConfig
+) -> Memory:
     """Return the memory of obstacles with what stereo sees, else mono."""
     assert state.vehicle is not None
     rules = config.avoidance.memory
     memory = obstacle_memory.move(state.memory, pose, now_ns, rules)
-    guarded = state.mode is not Mode.MONO and is_fresh(state.stereo.stamp_ns, now_ns, config)
-    sight = state.stereo if guarded else state.mono
-    if sight.stamp_ns <= memory.seen_ns or not is_fresh(sight.stamp_ns, now_ns, config):
+    guarded = state.mode is not Mode.MONO and seen.stereo.stamp_ns >= 0
+    sight = seen.stereo if guarded else seen.mono
+    if sight.stamp_ns < 0 or sight.stamp_ns <= memory.seen_ns:
         return memory
     then = _pose_before(pose, state.vehicle, s_from_ns(now_ns - sight.stamp_ns))
     scale = 1.0 if guarded else mono_scale(state, config)
-    sectors_m = [scale * s for s in sight.sectors_m]
+    sectors_m = _scaled(sight.sectors_m, scale)
     return obstacle_memory.remember(memory, then, sectors_m, sight.stamp_ns, state.view, rules)

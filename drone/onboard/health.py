@@ -11,9 +11,9 @@ believed again. Silence counts as missing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from drone.clock import ns_from_s
 from drone.config import HealthConfig, SwitchingConfig
@@ -57,8 +57,7 @@ EFFECTS: Mapping[str, Effect] = MappingProxyType(
 What a driver reports under another name costs the eye that it reports."""
 
 
-@dataclass(frozen=True, slots=True)
-class EyeState:
+class EyeState(NamedTuple):
     """One eye, or the pair, over time.
 
     Attributes:
@@ -85,8 +84,7 @@ class EyeState:
         return not (self.dead or self.verdict)
 
 
-@dataclass(frozen=True, slots=True)
-class HealthState:
+class HealthState(NamedTuple):
     """Both eyes, the pair, and when a frame last came (-1: the clock has not started)."""
 
     left: EyeState = EyeState()
@@ -104,9 +102,16 @@ class HealthState:
         """Both eyes see as a pair: what stereo says of the latest frame is a distance."""
         return self.left.sees and self.right.sees and self.pair.sees
 
+    @property
+    def well(self) -> bool:
+        """Nothing is wrong with the latest images."""
+        return not (self.left.verdict or self.right.verdict or self.pair.verdict)
+
     def sees(self, eye: Eye) -> bool:
         """Return whether this eye sees; the pair if both do."""
-        return {Eye.LEFT: self.left.sees, Eye.RIGHT: self.right.sees}.get(eye, self.stereo_sees)
+        if eye is Eye.PAIR:
+            return self.stereo_sees
+        return (self.left if eye is Eye.LEFT else self.right).sees
 
     @property
     def reason(self) -> str:
@@ -142,22 +147,21 @@ def step(
         reports: of the camera driver; what it reports holds until it reports the opposite.
         config: hysteresis times, and how long an event stands.
     """
-    left, right = (
-        _report(old, reports, eye)
-        for old, eye in ((state.left, Eye.LEFT), (state.right, Eye.RIGHT))
-    )
-    pair = _report(state.pair, reports, Eye.PAIR)
+    left, right, pair = state.left, state.right, state.pair
+    if reports:
+        left, right = _report(left, reports, Eye.LEFT), _report(right, reports, Eye.RIGHT)
+        pair = _report(pair, reports, Eye.PAIR)
+    times = _times(now_ns, config)
     if check is not None:
         return HealthState(
-            _judge(left, check.left, check.left_crc, now_ns, config),
-            _judge(right, check.right, check.right_crc, now_ns, config),
+            _judge(left, check.left, check.left_crc, times),
+            _judge(right, check.right, check.right_crc, times),
             now_ns,
-            _judge(pair, check.pair, 0, now_ns, config),
+            _judge(pair, check.pair, 0, times),
         )
     frame_ns = now_ns if state.frame_ns < 0 else state.frame_ns
     if now_ns - frame_ns > ns_from_s(config[0].stale_s):
-        left = _judge(left, "missing", 0, now_ns, config)
-        right = _judge(right, "missing", 0, now_ns, config)
+        left, right = _judge(left, "missing", 0, times), _judge(right, "missing", 0, times)
     return HealthState(left, right, frame_ns, pair)
 
 
@@ -194,28 +198,37 @@ def _report(state: EyeState, reports: tuple[HealthEvent, ...], which: Eye) -> Ey
         of_the_pair = effect is Effect.STEREO
         concerned = which is Eye.PAIR if of_the_pair else event.eye in (which, Eye.PAIR)
         if effect is not Effect.NOTHING and concerned and (of_the_pair or which is not Eye.PAIR):
-            state = replace(state, reported=event.kind if event.active else "")
+            state = state._replace(reported=event.kind if event.active else "")
     return state
 
 
-def _judge(
-    state: EyeState,
-    found: str,
-    crc: int,
-    now_ns: int,
-    config: tuple[SwitchingConfig, HealthConfig],
-) -> EyeState:
-    times, health = config
+class _Times(NamedTuple):
+    """Now, and after how long what is so: an eye is lost, is back, its event is over."""
+
+    now_ns: int
+    lost_ns: int
+    back_ns: int
+    clear_ns: int
+
+
+def _times(now_ns: int, config: tuple[SwitchingConfig, HealthConfig]) -> _Times:
+    rules, health = config
+    lost_ns, back_ns = ns_from_s(rules.stereo_lost_s), ns_from_s(rules.stereo_back_s)
+    return _Times(now_ns, lost_ns, back_ns, ns_from_s(health.clear_s))
+
+
+def _judge(state: EyeState, found: str, crc: int, times: _Times) -> EyeState:
+    now_ns, lost_ns, back_ns, clear_ns = times
     frozen = "frozen" if crc == state.crc and crc != 0 else ""
     verdict = found or state.reported or frozen
     since_ns = state.since_ns if bool(verdict) == bool(state.verdict) else now_ns
     lasted_ns = now_ns - since_ns
     dead = state.dead
-    if verdict and lasted_ns >= ns_from_s(times.stereo_lost_s):
+    if verdict and lasted_ns >= lost_ns:
         dead = True
-    elif not verdict and lasted_ns >= ns_from_s(times.stereo_back_s):
+    elif not verdict and lasted_ns >= back_ns:
         dead = False
-    over = now_ns - state.shown_ns >= ns_from_s(health.clear_s)
+    over = now_ns - state.shown_ns >= clear_ns
     standing = verdict or ("" if over else state.standing)
     shown_ns = now_ns if verdict else state.shown_ns
     return EyeState(dead, verdict, since_ns, crc, state.reported, standing, shown_ns)

@@ -25,20 +25,27 @@ def certify(
     if not command.valid:
         return stop_command(command.seq, command.stamp_ns), "not valid"
     axes = (command.forward_mps, command.right_mps, command.down_mps, command.yaw_rate_radps)
-    if not all(math.isfinite(axis) for axis in axes):
+    if not all(map(math.isfinite, axes)):
         return stop_command(command.seq, command.stamp_ns), "not finite"
-    speed = math.hypot(command.forward_mps, command.right_mps)
+    certified = _bounded(axes, limits)
+    if certified == axes:
+        return command, ""
+    return VelocityCommand(command.seq, command.stamp_ns, True, *certified), "clamped"
+
+
+def _bounded(
+    axes: tuple[float, float, float, float], limits: LimitsConfig
+) -> tuple[float, float, float, float]:
+    """Return forward, right, down and yaw rate within the limits; the direction of flight stays."""
+    forward, right, down, yaw_rate = axes
+    speed = math.hypot(forward, right)
     scale = min(1.0, limits.max_speed_mps / speed) if speed > 0 else 1.0
-    certified = VelocityCommand(
-        command.seq,
-        command.stamp_ns,
-        True,
-        forward_mps=_clamp(command.forward_mps * scale, limits.max_speed_mps),
-        right_mps=_clamp(command.right_mps * scale, limits.max_speed_mps),
-        down_mps=_clamp(command.down_mps, limits.max_vertical_mps),
-        yaw_rate_radps=_clamp(command.yaw_rate_radps, math.radians(limits.max_yaw_rate_degps)),
+    return (
+        _clamp(forward * scale, limits.max_speed_mps),
+        _clamp(right * scale, limits.max_speed_mps),
+        _clamp(down, limits.max_vertical_mps),
+        _clamp(yaw_rate, math.radians(limits.max_yaw_rate_degps)),
     )
-    return certified, "" if certified == command else "clamped"
 
 
 def _clamp(value: float, bound: float) -> float:

@@ -15,9 +15,9 @@ Plain floats, no arrays: it is part of the decision and replays bit for bit.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from drone.clock import ns_from_s
@@ -42,8 +42,7 @@ Point = tuple[float, float, int]
 """North and east, m, in the vehicle's own coordinates, and when it was seen, ns."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """Where the sectors lie; the camera looks along the body's forward axis.
 
     Attributes:
@@ -92,8 +91,7 @@ class Pose(NamedTuple):
     yaw_rad: float
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """What one frame saw, and from where.
 
     Attributes:
@@ -118,8 +116,7 @@ class Look:
         return near and self.cos * other.cos + self.sin * other.sin > COS_LOOK
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """What is remembered.
 
     Attributes:
@@ -190,16 +187,23 @@ def remember(
             ):
                 continue
         kept.append(point)
-    for sector, range_m in enumerate(sectors_m):
-        if range_m <= config.remember_m:  # not where unknown
-            tangent = view.tangent(sector, len(sectors_m))
-            ahead = range_m / math.sqrt(1 + tangent * tangent)
+    remember_m = config.remember_m
+    for range_m, (tangent, stretch) in zip(sectors_m, _rays(view, len(sectors_m)), strict=True):
+        if range_m <= remember_m:  # not where unknown
+            ahead = range_m / stretch
             aside = ahead * tangent
             north, east = cos * ahead - sin * aside, sin * ahead + cos * aside
             kept.append((eye_n + north, eye_e + east, stamp_ns))
     look = Look(eye_n, eye_e, cos, sin, stamp_ns, tuple(sectors_m))
     looks = _with(memory.looks, look, oldest_ns)
     return Memory(tuple(kept[-MOST_POINTS:]), looks, memory.trail, stamp_ns)
+
+
+@functools.cache
+def _rays(view: View, sectors: int) -> tuple[tuple[float, float], ...]:
+    """Return for each sector its tangent, and how much longer its ray is than what is ahead."""
+    tangents = [view.tangent(sector, sectors) for sector in range(sectors)]
+    return tuple((tangent, math.sqrt(1 + tangent * tangent)) for tangent in tangents)
 
 
 def _cleared(range_m: float, sector: int, sectors_m: Sequence[float], config: MemoryConfig) -> bool:

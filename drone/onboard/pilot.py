@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import replace
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from drone.clock import ns_from_s, s_from_ns
 from drone.config import PilotConfig
@@ -27,10 +28,11 @@ from drone.messages import (
 )
 from drone.onboard import avoidance, health, limiter, switching, trust, watch
 from drone.onboard.avoidance import Motion
-from drone.onboard.clearance import clearance, fresh, is_fresh, mono_average_m, mono_scale
+from drone.onboard.clearance import clearance, is_fresh, latest, mono_scale
 from drone.onboard.guidance import avoid
+from drone.onboard.health import HealthState
 from drone.onboard.perception import Percept, Perception
-from drone.onboard.pilotstate import PilotState, Sight
+from drone.onboard.pilotstate import PilotState, Recent, Sight
 from drone.onboard.switching import Situation
 from drone.onboard.trust import Glance, Pair
 from drone.onboard.watch import Facts
@@ -39,6 +41,19 @@ __all__ = ["Pilot", "PilotState", "decide", "handed_over"]
 
 _AT_WILL = (Situation.PILOT_FLIES, Situation.ASKED_TO_HOLD)
 """Time held at someone's will is no time without sight."""
+_STANDING = (Mode.HOLD, Mode.LAND)
+"""In these the drone goes nowhere of itself."""
+_PLAINLY: Mapping[Situation, str] = MappingProxyType(
+    {
+        Situation.PILOT_FLIES: "the pilot has control",
+        Situation.ASKED_TO_LAND: "asked to land",
+        Situation.VEHICLE_LOST: "no fresh vehicle state",
+        Situation.BLIND_TOO_LONG: "nothing trusted to fly with",
+        Situation.ASKED_TO_HOLD: "asked to hold",
+        Situation.HANDED_OVER: "handed over: mono flies alone, without a licence",
+    }
+)
+"""Why a mode is flown, where the situation says it all."""
 QUATERNION_TOLERANCE = 0.01
 """An attitude whose length is farther from 1 is none."""
 
@@ -74,22 +89,25 @@ def decide(
 ) -> tuple[PilotState, Decision]:
     """Return the state after a tick and what to do, with the full account of why. Pure."""
     now_ns = tick.stamp_ns
-    state = _take_in(state, tick, percept, config)
-    state = _watched(state, now_ns, percept, config)
+    let_go = handed_over(state, now_ns, config)
+    state = _take_in(state, tick, percept, let_go, config)
+    state = _watched(state, now_ns, percept, let_go, config)
     strategy = switching.STRATEGIES[config.switching.strategy]
-    situation = switching.situation_from_inputs(_switch_inputs(state, tick, config), strategy)
+    inputs = _switch_inputs(state, tick, let_go, config)
+    situation = switching.situation_from_inputs(inputs, strategy)
     mode = strategy.table[state.mode, situation]
-    event = situation.value if mode != state.mode else ""
-    if mode != state.mode:
+    event = situation.value if mode is not state.mode else ""
+    if mode is not state.mode:
         state = _apply_transition(state, mode, now_ns)
     elif situation in _AT_WILL:
-        state = replace(state, mode_ns=now_ns)  # only what follows counts as holding
-    way = clearance(state, now_ns, config)
+        state = state._replace(mode_ns=now_ns)  # only what follows counts as holding
+    seen = latest(state, now_ns, config)
+    way = clearance(state, seen, config)
     if way.override:
-        state = replace(state, trust=trust.overridden(state.trust, now_ns, config.trust))
+        state = state._replace(trust=trust.overridden(state.trust, now_ns, config.trust))
     motion = Motion(0.0, 0.0)
-    if mode not in (Mode.HOLD, Mode.LAND):
-        state, motion = avoid(state, way, now_ns, config)
+    if mode not in _STANDING:
+        state, motion = avoid(state, seen, way, now_ns, config)
     command, limited = limiter.certify(
         _command(tick, mode, motion, config), config.limits, tick.permitted
     )
@@ -99,11 +117,11 @@ def decide(
         valid=True,
         mode=mode,
         cue=way.cue,
-        manoeuvre=mode.value if mode in (Mode.HOLD, Mode.LAND) else state.avoidance.manoeuvre.value,
+        manoeuvre=mode.value if mode in _STANDING else state.avoidance.manoeuvre.value,
         reason=_reason(state, now_ns, situation, config),
         obstacle_m=way.obstacle_m,
-        stereo_obstacle_m=fresh(state.stereo, now_ns, config).obstacle_m,
-        mono_obstacle_m=mono_average_m(state, now_ns, config),
+        stereo_obstacle_m=seen.stereo.obstacle_m,
+        mono_obstacle_m=seen.mono_m,
         blocked=not way.ratio >= state.avoidance.demand,
         override=way.override,
         event=event,
@@ -114,30 +132,39 @@ def decide(
     return state, decision
 
 
-def _take_in(state: PilotState, tick: Tick, percept: Percept, config: PilotConfig) -> PilotState:
-    """Return the state with this tick's facts in it."""
+def _take_in(
+    state: PilotState, tick: Tick, percept: Percept, let_go: bool, config: PilotConfig
+) -> PilotState:
+    """Return the state with this tick's facts in it; a pilot that let stereo go learns no more."""
     now_ns, stop_m = tick.stamp_ns, config.switching.stop_m
-    let_go = handed_over(state, now_ns, config)
     rules = (config.switching, config.health)
     checked = health.step(state.health, now_ns, percept.check, tick.health, rules)
-    sees, label = checked.stereo_sees, percept.label
+    sees, label, estimate = checked.stereo_sees, percept.label, percept.estimate
     stereo = state.stereo if label is None else _stereo_sight(label, sees, config)
-    vehicle = tick.vehicle or state.vehicle
-    state = replace(state, health=checked, vehicle=vehicle, stereo=stereo)
     trusted = trust.begun(state.trust, now_ns)
-    if tick.model is not None and _flies(tick.model, percept.estimate):
-        state = replace(state, model=tick.model.seq, mono_recent=())
+    if tick.model is not None and _flies(tick.model, estimate):
+        state = state._replace(model=tick.model.seq, mono_recent=())
         average_s = config.mono.average_s
         trusted = trust.rescore(trusted, tick.model, stop_m, average_s, config.trust)
-    if percept.estimate is not None:
-        state = _with_estimate(state, percept.estimate, config)
-        trusted = trust.see(trusted, _glance(percept.estimate), config.trust)
-        pair = _pair(state, label) if sees and not let_go else None
+    mono = (state.mono, state.both, state.mono_recent, state.mono_known_ns)
+    if estimate is not None:
+        mono = _mono_sight(state, estimate, checked, config)
+        trusted = trust.see(trusted, _glance(estimate), config.trust)
+        pair = _pair(label, mono[0], mono[2]) if sees and not let_go else None
         if pair is not None:
             trusted = trust.add_pair(trusted, pair, stop_m, config.trust)
     allowed = config.switching.strategy != "stereo_only"
     trusted = trust.step(trusted, now_ns, checked.stereo_ok and not let_go, allowed, config.trust)
-    return replace(state, trust=trusted)
+    return state._replace(
+        health=checked,
+        vehicle=tick.vehicle or state.vehicle,
+        stereo=stereo,
+        mono=mono[0],
+        both=mono[1],
+        mono_recent=mono[2],
+        mono_known_ns=mono[3],
+        trust=trusted,
+    )
 
 
 def _flies(model: ModelVersion, estimate: MonoEstimate | None) -> bool:
@@ -164,20 +191,19 @@ def _sight(
     return Sight(stamp_ns, obstacle_m, sectors_m, certainty)
 
 
-def _with_estimate(state: PilotState, estimate: MonoEstimate, config: PilotConfig) -> PilotState:
-    oldest_ns = estimate.stamp_ns - ns_from_s(config.mono.average_s)
-    recent = tuple(entry for entry in state.mono_recent if entry[0] >= oldest_ns)
-    stamp_ns, sees = estimate.stamp_ns, estimate.valid and state.health.sees(estimate.eye)
+def _mono_sight(
+    state: PilotState, estimate: MonoEstimate, checked: HealthState, config: PilotConfig
+) -> tuple[Sight, Sight, Recent, int]:
+    """Return what mono, and both cues, saw; mono's latest distances; and when it knew one last."""
+    stamp_ns, sees = estimate.stamp_ns, estimate.valid and checked.sees(estimate.eye)
+    oldest_ns = stamp_ns - ns_from_s(config.mono.average_s)
+    recent = [entry for entry in state.mono_recent if entry[0] >= oldest_ns]
     sight = _sight(stamp_ns, sees, estimate.cautious_m, estimate.sectors_m, _certainty(estimate))
-    known = math.isfinite(sight.obstacle_m)
-    sees_both = sees and state.health.stereo_sees
-    return replace(
-        state,
-        mono=sight,
-        both=_sight(stamp_ns, sees_both, estimate.both_m, estimate.both_sectors_m),
-        mono_recent=(*recent, (estimate.stamp_ns, sight.obstacle_m)),
-        mono_known_ns=sight.stamp_ns if known else state.mono_known_ns,
-    )
+    recent.append((stamp_ns, sight.obstacle_m))
+    both_see = sees and checked.stereo_sees
+    both = _sight(stamp_ns, both_see, estimate.both_m, estimate.both_sectors_m)
+    known_ns = stamp_ns if math.isfinite(sight.obstacle_m) else state.mono_known_ns
+    return sight, both, tuple(recent), known_ns
 
 
 def _certainty(estimate: MonoEstimate) -> float:
@@ -192,33 +218,36 @@ def _glance(seen: MonoEstimate) -> Glance:
     return Glance(seen.stamp_ns, seen.unfamiliarity, unsure)
 
 
-def _pair(state: PilotState, label: DistanceLabel | None) -> Pair | None:
+def _pair(label: DistanceLabel | None, mono: Sight, recent: Recent) -> Pair | None:
     """Return the frame's pair, None where stereo says nothing."""
     if label is None or not label.valid or math.isnan(label.obstacle_m):
         return None
-    averaged = trust.mean_distance(d for _, d in state.mono_recent)
-    averaged = averaged if math.isfinite(state.mono.obstacle_m) else math.nan
-    return Pair(label.seq, label.stamp_ns, label.obstacle_m, state.mono.obstacle_m, averaged)
+    averaged = math.nan
+    if math.isfinite(mono.obstacle_m):
+        averaged = trust.mean_distance([d for _, d in recent])
+    return Pair(label.seq, label.stamp_ns, label.obstacle_m, mono.obstacle_m, averaged)
 
 
-def _watched(state: PilotState, now_ns: int, percept: Percept, config: PilotConfig) -> PilotState:
+def _watched(
+    state: PilotState, now_ns: int, percept: Percept, let_go: bool, config: PilotConfig
+) -> PilotState:
     """Return the state with what is there at this tick, and since when."""
     check, estimate = percept.check, percept.estimate
-    may_fly = _mono_may_fly(state, now_ns, config)
+    may_fly, stale_ns = _mono_may_fly(state, now_ns, config), ns_from_s(config.switching.stale_s)
     stereo_saw = (
         check is not None
-        and is_fresh(check.stamp_ns, now_ns, config)
-        and not state.health.trouble
-        and not handed_over(state, now_ns, config)
+        and is_fresh(check.stamp_ns, now_ns, stale_ns)
+        and state.health.well
+        and not let_go
     )
     mono_saw = estimate is not None and estimate.stamp_ns == state.mono_known_ns
-    answers = is_fresh(state.mono_known_ns, now_ns, config)
+    answers = is_fresh(state.mono_known_ns, now_ns, stale_ns)
     facts = Facts(
-        vehicle=_vehicle_ok(state.vehicle, now_ns, config),
+        vehicle=_vehicle_ok(state.vehicle, now_ns, stale_ns),
         mono=may_fly and answers,
         seen=stereo_saw or (may_fly and answers and mono_saw),
     )
-    return replace(state, watch=watch.step(state.watch, now_ns, facts, config.switching))
+    return state._replace(watch=watch.step(state.watch, now_ns, facts, config.switching))
 
 
 def _mono_may_fly(state: PilotState, now_ns: int, config: PilotConfig) -> bool:
@@ -235,7 +264,9 @@ def handed_over(state: PilotState, now_ns: int, config: PilotConfig) -> bool:
     return switching.handed_over(now_ns - start_ns, config.switching)
 
 
-def _switch_inputs(state: PilotState, tick: Tick, config: PilotConfig) -> switching.SwitchInputs:
+def _switch_inputs(
+    state: PilotState, tick: Tick, let_go: bool, config: PilotConfig
+) -> switching.SwitchInputs:
     now_ns, since, rules = tick.stamp_ns, state.watch, config.switching
     hold_ns = now_ns - state.mode_ns if state.mode is Mode.HOLD else 0
     return switching.SwitchInputs(
@@ -244,7 +275,7 @@ def _switch_inputs(state: PilotState, tick: Tick, config: PilotConfig) -> switch
         stereo_ok=state.health.stereo_ok,
         mono_ok=watch.believed(since.no_mono_ns, now_ns, rules),
         sighted=watch.believed(since.blind_ns, now_ns, rules),
-        handed_over=handed_over(state, now_ns, config),
+        handed_over=let_go,
         mono_drawn=switching.mono_drawn(now_ns - since.start_ns, rules),
         hold_s=s_from_ns(hold_ns),
         max_hold_s=rules.hold_s,
@@ -252,12 +283,12 @@ def _switch_inputs(state: PilotState, tick: Tick, config: PilotConfig) -> switch
     )
 
 
-def _vehicle_ok(vehicle: VehicleState | None, now_ns: int, config: PilotConfig) -> bool:
+def _vehicle_ok(vehicle: VehicleState | None, now_ns: int, stale_ns: int) -> bool:
     """Return whether there is a vehicle state, of just now and finite."""
     return (
         vehicle is not None
         and vehicle.valid
-        and is_fresh(vehicle.stamp_ns, now_ns, config)
+        and is_fresh(vehicle.stamp_ns, now_ns, stale_ns)
         and _finite(vehicle)
     )
 
@@ -265,14 +296,14 @@ def _vehicle_ok(vehicle: VehicleState | None, now_ns: int, config: PilotConfig) 
 def _finite(vehicle: VehicleState) -> bool:
     numbers = (*vehicle.position_m, *vehicle.velocity_mps, *vehicle.attitude)
     length = math.hypot(*vehicle.attitude)
-    return all(math.isfinite(n) for n in numbers) and abs(length - 1) < QUATERNION_TOLERANCE
+    return all(map(math.isfinite, numbers)) and abs(length - 1) < QUATERNION_TOLERANCE
 
 
 def _apply_transition(state: PilotState, mode: Mode, now_ns: int) -> PilotState:
     """Return the state in its new mode: the one place with effects of a mode change."""
-    if state.mode in (Mode.HOLD, Mode.LAND):
-        state = replace(state, avoidance=avoidance.restart(state.avoidance, now_ns))
-    return replace(state, mode=mode, mode_ns=now_ns)
+    if state.mode in _STANDING:
+        state = state._replace(avoidance=avoidance.restart(state.avoidance, now_ns))
+    return state._replace(mode=mode, mode_ns=now_ns)
 
 
 def _command(tick: Tick, mode: Mode, motion: Motion, config: PilotConfig) -> VelocityCommand:
@@ -299,25 +330,21 @@ def _mono_lacks(state: PilotState, now_ns: int, config: PilotConfig) -> str:
 
 def _reason(state: PilotState, now_ns: int, situation: Situation, config: PilotConfig) -> str:
     """Return why this mode, in words."""
+    if situation in _PLAINLY:
+        return _PLAINLY[situation]
     eyes, rules = state.health.reason, config.switching
-    lacks = _mono_lacks(state, now_ns, config)
-    unseen = [cause for cause in (eyes or state.health.trouble, lacks) if cause]
-    both = {
-        "dagger": "stereo was drawn to fly",
-        "cold_turkey": f"stereo flies until {rules.handed_over_s or 0:g} s",
-    }
+    if situation is Situation.BLIND:
+        causes = (eyes or state.health.trouble, _mono_lacks(state, now_ns, config))
+        return "; ".join(cause for cause in causes if cause)
+    if situation is Situation.STEREO_ONLY:
+        return _mono_lacks(state, now_ns, config)
     freely = "" if rules.asks_for_licence else "; mono flies without a licence"
-    causes = {
-        Situation.PILOT_FLIES: "the pilot has control",
-        Situation.ASKED_TO_LAND: "asked to land",
-        Situation.VEHICLE_LOST: "no fresh vehicle state",
-        Situation.BLIND: "; ".join(unseen),
-        Situation.BLIND_TOO_LONG: "nothing trusted to fly with",
-        Situation.ASKED_TO_HOLD: "asked to hold",
-        Situation.HANDED_OVER: "handed over: mono flies alone, without a licence",
-        Situation.MONO_ONLY: eyes + freely,
-        Situation.STEREO_ONLY: lacks,
-        Situation.MONO_DRAWN: "mono was drawn to fly" + freely,
-        Situation.BOTH: both.get(rules.strategy, "stereo guards" + (freely or "; mono is trusted")),
-    }
-    return causes[situation]
+    if situation is Situation.MONO_ONLY:
+        return eyes + freely
+    if situation is Situation.MONO_DRAWN:
+        return "mono was drawn to fly" + freely
+    if rules.strategy == "dagger":
+        return "stereo was drawn to fly"
+    if rules.strategy == "cold_turkey":
+        return f"stereo flies until {rules.handed_over_s or 0:g} s"
+    return "stereo guards" + (freely or "; mono is trusted")

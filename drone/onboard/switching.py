@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from drone.clock import ns_from_s
 from drone.config import SwitchingConfig
@@ -53,8 +54,7 @@ MEANINGS: Mapping[Situation, str] = MappingProxyType(
 """What each situation means, in words; the order is the priority."""
 
 
-@dataclass(frozen=True, slots=True)
-class SwitchInputs:
+class SwitchInputs(NamedTuple):
     """Facts of one tick, with their hysteresis.
 
     Attributes:

@@ -24,7 +24,6 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from drone.clock import ns_from_s, s_from_ns
@@ -69,8 +68,7 @@ Lately = tuple[tuple[int, float], ...]
 """(stamp_ns, value) of the latest images, oldest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrustState:
+class TrustState(NamedTuple):
     """The window, its figures, and the hysteresis.
 
     Attributes:
@@ -150,8 +148,9 @@ def begun(state: TrustState, now_ns: int) -> TrustState:
     if not state.waits:
         return state
     seen = state.evidence
-    pairs = tuple(replace(p, stamp_ns=p.stamp_ns + now_ns) for p in seen.pairs)
-    return replace(state, evidence=replace(seen, pairs=pairs), changed_ns=now_ns, waits=False)
+    pairs = tuple(p._replace(stamp_ns=p.stamp_ns + now_ns) for p in seen.pairs)
+    seen = seen._replace(pairs=pairs)
+    return state._replace(evidence=seen, changed_ns=now_ns, waits=False)
 
 
 def add_pair(state: TrustState, pair: Pair, stop_m: float, config: TrustConfig) -> TrustState:
@@ -167,7 +166,7 @@ def rescore(
     seen = evidence.rescored(state.evidence, scores, average_s, stop_m)
     normal = model.normal_uncertainty
     lately = state.uncertainty if normal > 0 else ()
-    state = replace(state, normal_uncertainty=normal, uncertainty=lately)
+    state = state._replace(normal_uncertainty=normal, uncertainty=lately)
     return _with_evidence(state, seen, config)
 
 
@@ -175,8 +174,7 @@ def see(state: TrustState, glance: Glance, config: TrustConfig) -> TrustState:
     """Return the state with one more image; what is unknown of it says nothing."""
     normal = state.normal_uncertainty
     ratio = glance.uncertainty / normal if normal > 0 else math.nan
-    return replace(
-        state,
+    return state._replace(
         unfamiliarity=_lately(state.unfamiliarity, glance.stamp_ns, glance.unfamiliarity, config),
         uncertainty=_lately(state.uncertainty, glance.stamp_ns, ratio, config),
     )
@@ -190,9 +188,9 @@ def uncertainty(obstacle_m: float, cautious_m: float) -> float:
 def overridden(state: TrustState, now_ns: int, config: TrustConfig) -> TrustState:
     """Return the state after a tick at which stereo overrode mono."""
     if state.override_ns >= 0 and now_ns - state.override_ns < ns_from_s(OVERRIDE_GAP_S):
-        return replace(state, override_ns=now_ns)
+        return state._replace(override_ns=now_ns)
     latest = (*state.overrides, now_ns)[-config.max_overrides - 1 :]
-    return replace(state, overrides=latest, override_ns=now_ns)
+    return state._replace(overrides=latest, override_ns=now_ns)
 
 
 def step(
@@ -314,7 +312,7 @@ def _report(licence: _Licence, point: Point, standing_m: float) -> TrustReport:
 
 
 def _with_evidence(state: TrustState, seen: Evidence, config: TrustConfig) -> TrustState:
-    return replace(state, evidence=seen, point=evidence.operating_point(seen, config))
+    return state._replace(evidence=seen, point=evidence.operating_point(seen, config))
 
 
 def _figures(state: TrustState, now_ns: int, config: TrustConfig) -> _Figures:
@@ -343,6 +341,8 @@ def _figures(state: TrustState, now_ns: int, config: TrustConfig) -> _Figures:
 
 
 def _overrides(state: TrustState, now_ns: int, config: TrustConfig) -> int:
+    if not state.overrides:
+        return 0
     oldest_ns = now_ns - ns_from_s(config.overrides_s)
     return sum(began_ns > oldest_ns for began_ns in state.overrides)
 

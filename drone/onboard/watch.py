@@ -8,14 +8,13 @@ What is missing counts as missing at once; what comes back counts only when it h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from drone.clock import ns_from_s
 from drone.config import SwitchingConfig
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What is so at one tick.
 
     Attributes:
@@ -29,8 +28,7 @@ class Facts:
     seen: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(NamedTuple):
     """Since when.
 
     Attributes:
@@ -51,7 +49,7 @@ class Watch:
 def step(watch: Watch, now_ns: int, facts: Facts, config: SwitchingConfig) -> Watch:
     """Return the watch after one tick."""
     if watch.start_ns < 0:
-        watch = replace(watch, start_ns=now_ns, seen_ns=now_ns)
+        watch = watch._replace(start_ns=now_ns, seen_ns=now_ns)
     seen_ns = now_ns if facts.seen else watch.seen_ns
     blind = now_ns - seen_ns > ns_from_s(config.blind_s)
     return Watch(

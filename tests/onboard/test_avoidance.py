@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -201,7 +200,7 @@ def test_a_free_way_is_taken_at_once_but_after_short_hops_only_the_freest():
         flyer.tick(BLOCKED)
         # The brake that ends now counts as one more hop if the flight before it was short.
         recent = ns_from_s(flyer.now_s)
-        flyer.state = replace(flyer.state, hops=max(0, hops - 1), cruise_ns=recent if hops else 0)
+        flyer.state = flyer.state._replace(hops=max(0, hops - 1), cruise_ns=recent if hops else 0)
         flyer.until(Manoeuvre.TURN, BLOCKED)
         start_rad = flyer.yaw_rad
         took_s, yaw_rad = fly_round(flyer, wrap_angle(start_rad + math.pi), 4.0, CONFIG.free_ratio)
@@ -310,9 +309,9 @@ def of_kind(kind, **changes):
 )
 def test_any_inputs_give_finite_motion_that_stops_within_what_is_seen(kind, manoeuvre, ticks):
     config = of_kind(kind, cruise_mps=3.0)
-    state, now_ns = replace(AvoidanceState(), manoeuvre=manoeuvre, route=((1.0, 2.0),)), 0
+    state, now_ns = AvoidanceState()._replace(manoeuvre=manoeuvre, route=((1.0, 2.0),)), 0
     if manoeuvre is not Manoeuvre.RETREAT:
-        state = replace(state, route=())
+        state = state._replace(route=())
     for drawn, later_ns in ticks:
         now_ns += later_ns
         inputs = inputs_of(now_ns, drawn)
@@ -342,7 +341,7 @@ def longest_turn_s(kind, pieces):
             now_s += TICK_S
             inputs = inputs_of(ns_from_s(now_s), drawn)
             if not math.isnan(inputs.yaw_rad):
-                inputs = replace(inputs, yaw_rad=yaw_rad)
+                inputs = inputs._replace(yaw_rad=yaw_rad)
             state, motion = step(state, inputs, of_kind(kind))
             yaw_rad = wrap_angle(yaw_rad + TICK_S * motion.yaw_rate_radps)
             if state.manoeuvre in TURNING:

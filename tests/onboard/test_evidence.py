@@ -1,6 +1,5 @@
 import math
 import random
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -204,7 +203,7 @@ def test_old_pairs_are_forgotten():
 
 
 def test_held_out_pairs_stay_longer_and_go_in_the_end():
-    window = evidence_of([replace(p, held_out=p.seq < 5) for p in pairs(GOOD)], STOP_M)
+    window = evidence_of([p._replace(held_out=p.seq < 5) for p in pairs(GOOD)], STOP_M)
     near_frames = [13, 15, 17, 19]
     for later_s, kept in ((20.0, [*range(5), *near_frames]), (40.0, [])):
         late = Pair(99, ns_from_s(later_s), 3.0, 3.0, 3.0)
@@ -237,7 +236,7 @@ def test_rescoring_replaces_the_scores_of_held_out_frames_alone():
     assert (by_seq[5].estimate_m, by_seq[5].held_out) == (0.5, False)
     assert len(window.pairs) == 20
     assert window.near_m == (0.5,) * 8 + (0.7, 0.8)
-    assert replace(window.pairs[1], raw_m=0.5, estimate_m=0.5, held_out=False) == pairs(GOOD)[1]
+    assert window.pairs[1]._replace(raw_m=0.5, estimate_m=0.5, held_out=False) == pairs(GOOD)[1]
 
 
 def test_rescored_frames_are_averaged_as_in_flight():

@@ -1,6 +1,6 @@
 import dataclasses
+import json
 import math
-from dataclasses import replace
 
 import pytest
 from bits import bits
@@ -435,14 +435,14 @@ def test_both_cues_count_only_while_mono_is_trusted():
 
 def test_a_collision_is_imminent_sooner_the_faster_the_drone_is():
     standing, flying = (
-        replace(PilotState(), vehicle=vehicle(0, velocity_mps=(v, 0.0, 0.0))) for v in (0.0, 0.9)
+        PilotState()._replace(vehicle=vehicle(0, velocity_mps=(v, 0.0, 0.0))) for v in (0.0, 0.9)
     )
     assert imminent_m(standing, CONFIG) == SWITCHING.override_m
     braking_m = 0.9 * SWITCHING.react_s + 0.9**2 / (2 * SWITCHING.brake_mps2)
     assert imminent_m(flying, CONFIG) == pytest.approx(SWITCHING.override_m + braking_m)
-    turned = replace(flying, vehicle=vehicle(0, yaw_rad=2.0, velocity_mps=(0.9, 0.0, 0.0)))
+    turned = flying._replace(vehicle=vehicle(0, yaw_rad=2.0, velocity_mps=(0.9, 0.0, 0.0)))
     assert imminent_m(turned, CONFIG) == SWITCHING.override_m, "it flies away from it"
-    unknown = replace(flying, vehicle=vehicle(0, velocity_mps=(math.nan, 0.0, 0.0)))
+    unknown = flying._replace(vehicle=vehicle(0, velocity_mps=(math.nan, 0.0, 0.0)))
     assert imminent_m(unknown, CONFIG) == SWITCHING.override_m
 
 
@@ -475,8 +475,8 @@ def test_silence_of_a_dead_pair_is_never_free_way():
 
 def mono_state(fpr, certainty, mode=Mode.MONO):
     report = TrustReport(held=True, fpr=fpr)
-    trusted = replace(PilotState().trust, report=report)
-    return replace(PilotState(), mode=mode, mono=Sight(certainty=certainty), trust=trusted)
+    trusted = PilotState().trust._replace(report=report)
+    return PilotState()._replace(mode=mode, mono=Sight(certainty=certainty), trust=trusted)
 
 
 @pytest.mark.parametrize(
@@ -856,6 +856,17 @@ def test_whatever_happens_for_long_is_safe_and_repeatable(drawn, trusted):
 def test_a_fresh_state_and_a_flown_one_survive_json():
     for state in (PilotState(), TRUSTED.state):
         assert bits(PilotState.from_json(state.to_json())) == bits(state)
+
+
+def test_a_state_of_another_version_is_read_as_far_as_it_is_known():
+    told = json.loads(TRUSTED.state.to_json())
+    told["trust"]["point"] = list(told["trust"]["point"].values())  # once it was an array
+    told["memory"]["at"] = None
+    told["trust"]["evidence"]["pairs"][0]["weather"] = "fine"
+    told["dreams"] = []
+    assert bits(PilotState.from_json(json.dumps(told))) == bits(TRUSTED.state)
+    del told["watch"]["blind_ns"]
+    assert PilotState.from_json(json.dumps(told)).watch.blind_ns == -1
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"mode": "fly"}', '{"mode": 3}', "null"])

@@ -1,5 +1,4 @@
 import itertools
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -131,7 +130,7 @@ def test_what_is_asked_only_makes_things_safer(name, mode):
     """It never brings anything but HOLD or LAND, and never takes LAND away."""
     strategy = STRATEGIES[name]
     for inputs in ALL_INPUTS:
-        unasked = replace(inputs, asked=Asked.NOTHING)
+        unasked = inputs._replace(asked=Asked.NOTHING)
         after = strategy.table[mode, situation_from_inputs(inputs, strategy)]
         before = strategy.table[mode, situation_from_inputs(unasked, strategy)]
         assert after is before or after in (Mode.HOLD, Mode.LAND)

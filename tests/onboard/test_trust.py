@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,7 +80,7 @@ def second_flight(score_of, now_s, config=CONFIG):
     Returns:
         The state, and when the licence was first held, s after the beginning, None if never.
     """
-    labels = [replace(p, seq=p.seq - 100, stamp_ns=p.stamp_ns - ns_from_s(5.0)) for p in OLD]
+    labels = [p._replace(seq=p.seq - 100, stamp_ns=p.stamp_ns - ns_from_s(5.0)) for p in OLD]
     scores = {p.seq: score_of(p.label_m) for p in labels}
     state = begun(remembering(labels, STOP_M), ns_from_s(now_s))
     state = rescore(
@@ -144,7 +143,7 @@ def run(state, duration_s, start_s=100.0, stereo_ok=True, allowed=True, config=C
 
 
 def licensed():
-    state, changes = run(replace(state_of(GOOD), changed_ns=ns_from_s(100.0)), 2.0)
+    state, changes = run(state_of(GOOD)._replace(changed_ns=ns_from_s(100.0)), 2.0)
     assert changes == [1.0]
     return state
 
@@ -167,7 +166,7 @@ def test_a_flicker_of_the_figures_changes_nothing():
     bad, state = state_of(BAD, state=good), good
     for i in range(40):
         figures = (bad if i % 2 else good).evidence, (bad if i % 2 else good).point
-        state = replace(state, evidence=figures[0], point=figures[1])
+        state = state._replace(evidence=figures[0], point=figures[1])
         state = step(state, ns_from_s(102.0 + i), True, True, CONFIG)
         assert state.report.held
         assert ("stops needlessly" in state.report.reason) == bool(i % 2)
@@ -313,7 +312,7 @@ def test_a_licence_goes_on_where_labels_are_few_and_earns_itself_again():
     assert "goes on as it was: 0 near" in state.report.reason
     assert state.report.threshold_m == licensed().report.threshold_m
     for pair in pairs(GOOD):
-        late = replace(pair, seq=pair.seq + 900, stamp_ns=pair.stamp_ns + ns_from_s(203.0))
+        late = pair._replace(seq=pair.seq + 900, stamp_ns=pair.stamp_ns + ns_from_s(203.0))
         state = add_pair(state, late, STOP_M, config)
     assert step(state, ns_from_s(207.0), True, True, config).report.reason == "figures hold"
 
@@ -327,7 +326,7 @@ def test_what_speaks_against_it_ends_it_even_where_labels_are_few():
 def test_what_was_missed_since_counts_for_the_threshold_that_stands():
     """Near frames seen at 2 m while labels are few: mono stops there from now on."""
     config = SILENT.model_copy(update={"min_negatives": 15})
-    few = state_of([(0.5, 2.0)] * 12, config, replace(licensed(), evidence=TrustState().evidence))
+    few = state_of([(0.5, 2.0)] * 12, config, licensed()._replace(evidence=TrustState().evidence))
     state = step(few, ns_from_s(103.0), True, True, config)
     assert "goes on as it was: 12 near and 0 free" in state.report.reason
     assert licensed().report.threshold_m == pytest.approx(0.5)
@@ -338,11 +337,11 @@ def test_what_was_missed_since_counts_for_the_threshold_that_stands():
 def test_a_licence_on_notice_freezes_with_what_it_must_catch_and_no_more(lost):
     """Figures were missed for a second when stereo was lost; their margin is not asked for."""
     config = CONFIG.model_copy(update={"safety": 0.5})
-    good = replace(state_of(GOOD, config), changed_ns=ns_from_s(100.0))
+    good = state_of(GOOD, config)._replace(changed_ns=ns_from_s(100.0))
     good, _ = run(good, 2.0, config=config)
     assert good.report.threshold_m == pytest.approx(1.0)
     worse = state_of(
-        [(3.0, 0.7), (0.5, 1.2)] * 10, config, replace(good, evidence=TrustState().evidence)
+        [(3.0, 0.7), (0.5, 1.2)] * 10, config, good._replace(evidence=TrustState().evidence)
     )
     noticed, _ = run(worse, 1.0, 102.0, config=config)
     assert noticed.report.held

@@ -8,26 +8,14 @@ import pytest
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-def opened(folder, draws):
+@pytest.fixture
+def browser(tmp_path):
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine")
     pytest.importorskip("websockets", reason="needs the extra web")
     from browser import Browser
 
-    return Browser(CHROMIUM, folder / "profile", draws)
-
-
-@pytest.fixture
-def browser(tmp_path):
-    browser = opened(tmp_path, draws=False)
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
-def drawing_browser(tmp_path):
-    """For pages that draw with WebGL."""
-    browser = opened(tmp_path, draws=True)
+    browser = Browser(CHROMIUM, tmp_path / "profile")
     yield browser
     browser.close()
 
