@@ -403,7 +403,8 @@ class FlightEvent:
 
     Attributes:
         kind: `collision`, `override`, `mode`, `fault`, `landed`, `end`, `room`,
-            `memory`; by a person who watches: `asked`, `mark`.
+            `memory`; by a person who watches: `asked`, `mark`; by the autopilot's own log:
+            `autopilot`.
         position_m: where, NED, NaN where unknown.
     """
 

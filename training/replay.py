@@ -113,6 +113,8 @@ def _learn(
     """Go through every frame; return whether it was interrupted before the last."""
     with Interrupts() as interrupts:
         for seq, sample in enumerate(source.samples()):
+            for mark in sample.marks:
+                session.event(log, mark.stamp_ns, "autopilot", mark.detail)
             before = session.state.health
             decision = session.tick(log, _tick(seq, sample))
             found = events(before, session.state.health, decision.stamp_ns, 0)

@@ -65,6 +65,20 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         "--pose-topic", metavar="TOPIC", help="pose of the vehicle in a bag (default: the only one)"
     )
     cameras.add_argument("--swap", action="store_true", help="exchange left and right")
+    vehicle = parser.add_argument_group("what the autopilot logged beside a film or images")
+    vehicle.add_argument(
+        "--vehicle-log",
+        metavar="FILE",
+        type=Path,
+        help="PX4's .ulg or ArduPilot's .bin of the same flight: vehicle state and modes",
+    )
+    vehicle.add_argument(
+        "--vehicle-offset",
+        metavar="S",
+        type=float,
+        default=0.0,
+        help="second of that log at which the first pair was taken (default: 0, its beginning)",
+    )
 
 
 def add_live_options(parser: argparse.ArgumentParser) -> None:
@@ -101,7 +115,11 @@ def live_request(args: argparse.Namespace) -> LiveRequest | None:
         if args.size is not None or args.max_skew_ms is not None:
             raise UserError("--size and --max-skew-ms go with --live")
         return None
-    for value, name in ((args.right, "--right"), (args.topics, "--topics")):
+    for value, name in (
+        (args.right, "--right"),
+        (args.topics, "--topics"),
+        (args.vehicle_log, "--vehicle-log"),
+    ):
         if value is not None:
             raise UserError(f"{name} is of recorded input; --live takes one camera, or two")
     pictures = None if args.size is None else size_px(args.size)
@@ -150,6 +168,8 @@ def source_options(args: argparse.Namespace) -> SourceOptions:
         topics=None if args.topics is None else _topics(args.topics),
         pose_topic=args.pose_topic,
         swap=args.swap,
+        vehicle_log=args.vehicle_log,
+        vehicle_offset_s=args.vehicle_offset,
         cache=user_cache(os.environ),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -46,12 +47,15 @@ def parser() -> argparse.ArgumentParser:
         "With --verify: step the pilot over a flight's log and compare every decision.",
         "drone replay datasets/V1_01_easy --json\n"
         "  drone replay film.avi --calibration stereo.toml --end 60\n"
+        "  drone replay film.avi --calibration stereo.toml --vehicle-log flight.ulg "
+        "--vehicle-offset 12.4\n"
         "  drone replay --live /dev/video0 --calibration stereo.toml --end 60\n"
         "  drone replay runs/20260101-120000-room --retrain\n"
         "  drone replay runs/20260101-120000-room --verify\n"
         "  drone replay runs/20260101-120000-room --what-if pilot.trust.max_fpr=0.2\n"
         "  drone replay runs/20260101-120000-room --to csv tables/ --images\n"
         "  drone replay runs/20260101-120000-room --to mcap cut.mcap --start 60 --end 90\n"
+        "  drone replay runs/20260101-120000-room --view\n"
         "  drone replay --repair damaged.mcap sound.mcap",
     )
     p.add_argument("input", nargs="?", help=INPUT_HELP)
@@ -82,6 +86,13 @@ def parser() -> argparse.ArgumentParser:
         "pilot.trust.max_fpr=0.2 (repeatable)",
     )
     add_export_options(p)
+    p.add_argument(
+        "--view",
+        metavar="FILE.rrd",
+        nargs="?",
+        const="",
+        help="of a flight: open it in Rerun (extra view), or write what Rerun opens to a file",
+    )
     add_start_options(p)
     p.add_argument("--no-report", action="store_true", help="leave report.html out")
     add_input_options(p)
@@ -105,6 +116,8 @@ def run(args: argparse.Namespace) -> int:
         return export_log(found, args)
     if args.images:
         raise UserError("--images goes with --to csv")
+    if args.view is not None:
+        return _view(found.log, args)
     if args.recompute and not args.verify:
         raise UserError("--recompute goes with --verify")
     if args.what_if and found.log is not None and not (args.verify or args.retrain):
@@ -138,6 +151,37 @@ def _repair(args: argparse.Namespace) -> int:
     console.print(f"Damage: {found.damaged or 'none; the log is sound'}.", soft_wrap=True)
     left_out = f"; {found.unknown} of unknown topics left out" if found.unknown else ""
     console.print(f"{found.messages} messages copied to {target}{left_out}.", soft_wrap=True)
+    return 0
+
+
+def _view(log: Path | None, args: argparse.Namespace) -> int:
+    if log is None:
+        raise UserError(f"{args.input} is no flight: --view needs a run folder or a log")
+    if args.verify or args.retrain or args.what_if:
+        raise UserError("--view goes without other modes")
+    if args.view and not args.view.endswith(".rrd"):
+        raise UserError(f"--view {args.view}: expected a file .rrd; name the flight before --view")
+    need("rerun", "view")
+    from drone.commands.display import time_progress
+    from drone.flightlog import FlightLog
+    from drone.rerunview import need_display, open_view, save_view
+
+    if not args.view:
+        need_display(os.environ)
+    flight = FlightLog(log)
+    with time_progress(flight.duration_s, quiet=args.json) as on_progress:
+        if args.view:
+            frames = save_view(flight, Path(args.view), on_progress)
+        else:
+            frames = open_view(flight, on_progress)
+    told = {"frames": frames, "damaged": flight.damaged, "view": args.view or None}
+    if args.json:
+        print_json(told)
+        return 0
+    console = Console()
+    if flight.damaged:
+        console.print(f"The log is damaged: {flight.damaged}", soft_wrap=True)
+    console.print(f"{frames} frames to {args.view or 'the viewer'}.", soft_wrap=True)
     return 0
 
 

@@ -11,6 +11,14 @@ from drone.messages import HealthEvent, StereoFrame, VehicleState
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that the vehicle did, by its own log: a mode, armed, landed."""
+
+    stamp_ns: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class CameraSample:
     """One capture, and what the source knows of the vehicle at that moment.
 
@@ -19,12 +27,14 @@ class CameraSample:
         vehicle: None where the source does not know the pose.
         health: what went wrong, or right again, with an eye since the sample before.
         fetched_ns: when the source gave it away, by the clock of the stamps; None: at its capture.
+        marks: what the vehicle did since the sample before.
     """
 
     frame: StereoFrame
     vehicle: VehicleState | None
     health: tuple[HealthEvent, ...] = ()
     fetched_ns: int | None = None
+    marks: tuple[Mark, ...] = ()
 
 
 class FrameSource(Protocol):

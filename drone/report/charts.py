@@ -102,7 +102,10 @@ def _swap_times(flight: Flight) -> list[float]:
 
 
 def _fault_parts(flight: Flight, plot: Plot) -> str:
-    marks = sorted((*flight.of_kind("fault"), *flight.of_kind("camera")), key=lambda m: m.t_s)
+    marks = sorted(
+        (*flight.of_kind("fault"), *flight.of_kind("camera"), *flight.of_kind("autopilot")),
+        key=lambda m: m.t_s,
+    )
     strokes = ticks_row(plot.x.px([m.t_s for m in marks]), plot.top + 2, 10, "event")
     return strokes + "".join(_group_text(group, plot) for group in grouped(marks, plot))
 

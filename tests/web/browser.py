@@ -18,6 +18,8 @@ FLAGS = (
     *("--disable-background-networking", "--disable-dev-shm-usage", "--remote-debugging-port=0"),
     *("--disable-component-update", "--disable-sync", "--disable-extensions", "--mute-audio"),
 )
+SOFTWARE_GL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
+"""For pages that draw with WebGL, on a machine without a graphics card."""
 PATIENCE_S = 240.0
 """A flight begins with imports of half a minute where the machine is busy."""
 
@@ -25,13 +27,15 @@ PATIENCE_S = 240.0
 class Browser:
     """One page in one browser; notes every request, console message and error of the page."""
 
-    def __init__(self, chromium: str, folder: Path) -> None:
+    def __init__(self, chromium: str, folder: Path, draws: bool = False) -> None:
         self.requests: list[str] = []
         self.console: list[str] = []
         self._count = 0
         self._open = contextlib.ExitStack()
+        flags = [f for f in FLAGS if not (draws and f == "--disable-gpu")]
+        flags += SOFTWARE_GL if draws else ()
         self._process = subprocess.Popen(
-            [chromium, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
+            [chromium, *flags, f"--user-data-dir={folder}", "about:blank"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -129,6 +133,10 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
+
+    def seen(self) -> bytes:
+        """Return a PNG of what is in view."""
+        return base64.b64decode(self.send("Page.captureScreenshot", format="png")["data"])
 
     def picture(self, path: Path) -> None:
         """Write a picture of the whole page."""

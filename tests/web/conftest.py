@@ -8,14 +8,26 @@ import pytest
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.fixture
-def browser(tmp_path):
+def opened(folder, draws):
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine")
     pytest.importorskip("websockets", reason="needs the extra web")
     from browser import Browser
 
-    browser = Browser(CHROMIUM, tmp_path / "profile")
+    return Browser(CHROMIUM, folder / "profile", draws)
+
+
+@pytest.fixture
+def browser(tmp_path):
+    browser = opened(tmp_path, draws=False)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def drawing_browser(tmp_path):
+    """For pages that draw with WebGL."""
+    browser = opened(tmp_path, draws=True)
     yield browser
     browser.close()
 

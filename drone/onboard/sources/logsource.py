@@ -96,6 +96,8 @@ def open_log(path: Path, options: SourceOptions, grid: GridSpec) -> LogSource:
             f"{path}: a log holds rectified images with their calibration; --calibration, "
             "--rectified and --swap do not go with it"
         )
+    if options.vehicle_log is not None:
+        raise UserError(f"{path}: a log holds the vehicle's state; --vehicle-log is for films")
     log = FlightLog(path)
     frames = [(frame.seq, frame.stamp_ns) for frame in log.frames()]
     stamps_ns = np.array([stamp_ns for _, stamp_ns in frames], np.int64)

@@ -68,6 +68,8 @@ class SourceOptions:
         topics: of the left and the right image in a bag.
         pose_topic: of the vehicle's pose in a bag; None takes the only one there is.
         swap: left is right and right is left.
+        vehicle_log: the autopilot's own log of the same flight, for state and modes.
+        vehicle_offset_s: second of that log at which the recording's first pair was taken.
         cache: where rectification maps outlast the program; None keeps them in memory only.
 
     Raises:
@@ -85,6 +87,8 @@ class SourceOptions:
     topics: tuple[str, str] | None = None
     pose_topic: str | None = None
     swap: bool = False
+    vehicle_log: Path | None = None
+    vehicle_offset_s: float = 0.0
     cache: MapCache | None = None
 
     def __post_init__(self) -> None:
@@ -97,6 +101,11 @@ class SourceOptions:
         rate = self.rate_hz
         if rate is not None:
             _require(0 < rate < 10_000, f"--rate {rate:g}", "pairs per second, more than 0")
+        _require(
+            math.isfinite(self.vehicle_offset_s),
+            f"--vehicle-offset {self.vehicle_offset_s:g}",
+            "a number of seconds",
+        )
         _require(0 < self.scale <= 1, f"--scale {self.scale:g}", "more than 0 and at most 1")
         if self.rectified is not None:
             focal, baseline = self.rectified.focal_px, self.rectified.baseline_m

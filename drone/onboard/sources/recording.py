@@ -26,6 +26,7 @@ from drone.onboard.camera import CameraSample
 from drone.onboard.rectification import Rectifier, rectified_size
 from drone.onboard.sources.options import SourceOptions
 from drone.onboard.sources.swapped import looks_swapped
+from drone.onboard.sources.vehiclelog import VehicleLog, open_vehicle_log
 from drone.onboard.track import Track
 
 Indices = NDArray[np.intp]
@@ -101,6 +102,7 @@ class Recording:
         rectifier: for these eyes.
         said_by: who says what the eyes are, for messages.
         track: of the body (FRD) in NED, by the stamps of the frames; None without poses.
+        log: the autopilot's own, by the stamps of the frames; it counts more than the track.
         swap: left and right are exchanged.
     """
 
@@ -110,6 +112,7 @@ class Recording:
     said_by: str
     track: Track | None
     swap: bool = False
+    log: VehicleLog | None = None
     _cut: list[str] = field(default_factory=list)
 
     @property
@@ -125,7 +128,7 @@ class Recording:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be said of this recording."""
-        return (*self.reader.notes, *self._cut)
+        return (*self.reader.notes, *(self.log.notes if self.log else ()), *self._cut)
 
     def __len__(self) -> int:
         """Return the number of pairs that are used."""
@@ -137,11 +140,13 @@ class Recording:
         Raises:
             UserError: an image cannot be read, or has another size than the calibration says.
         """
-        read = 0
+        read, before_ns = 0, None
+        vehicles = self.log or self.track
         for frame in self._frames(self.chosen):
-            vehicle = None if self.track is None else self.track.state(frame.stamp_ns, frame.seq)
-            yield CameraSample(frame, vehicle)
-            read += 1
+            vehicle = None if vehicles is None else vehicles.state(frame.stamp_ns, frame.seq)
+            marks = self.log.marks_between(before_ns, frame.stamp_ns) if self.log else ()
+            yield CameraSample(frame, vehicle, marks=marks)
+            read, before_ns = read + 1, frame.stamp_ns
         if read < len(self.chosen):
             self._cut[:] = [
                 f"{self.reader.name}: ends after {read} of {len(self.chosen)} pairs: the file is "
@@ -206,7 +211,11 @@ def open_recording(
     chosen = choose(reader.name, reader.stamps_ns, options)
     raw, said_by = _raw(reader, chosen, known, options)
     rectifier = rectifier_for(raw, options, grid, f"{reader.name}: {said_by}")
-    recording = Recording(reader, chosen, rectifier, said_by, known.track, options.swap)
+    log = None
+    if options.vehicle_log is not None:
+        last_ns = int(reader.stamps_ns[-1] - reader.stamps_ns[0])
+        log = open_vehicle_log(options.vehicle_log).placed(options.vehicle_offset_s, last_ns)
+    recording = Recording(reader, chosen, rectifier, said_by, known.track, options.swap, log)
     recording.check_sides()
     return recording
 

@@ -86,6 +86,23 @@ def test_learning_from(tmp_path: Path, capsys: pytest.CaptureFixture[str], make:
     assert len(labels) == frames
 
 
+def test_what_the_autopilot_logged_stands_in_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pyulog", reason="PX4 logs need the extra `autopilot`")
+    from autopilotlogs import px4
+
+    log = px4(tmp_path / "flight.ulg")
+    given = ["--vehicle-log", str(log), "--vehicle-offset", "1.8"]
+    figures = learn(capsys, tmp_path / "runs", *folder(tmp_path / "input"), *given)
+    found = FlightLog(RunFolder(Path(str(figures["run"]))).log)
+    north_m = [tick.vehicle.position_m[0] for tick in found.ticks() if tick.vehicle]
+    assert north_m == pytest.approx([2 * (1.8 + 0.1 * n) for n in range(COUNT)], abs=1e-4)
+    events = [e for e in found.messages(topics.EVENT) if e.kind == "autopilot"]
+    told = [(e.stamp_ns, e.detail) for e in events]
+    assert told == [(0, "armed"), (0, "mode position"), (200_000_000, "mode offboard")]
+
+
 def test_learning_again_from_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = learn(capsys, tmp_path / "runs", *folder(tmp_path / "input"), "--end", "0.55")
     again = learn(capsys, tmp_path / "runs", str(first["run"]), "--retrain")
