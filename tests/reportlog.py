@@ -132,13 +132,17 @@ def write_frame(log: FlightLogWriter, k: int, script: Script, decision: Decision
         log.write(topics.MONO, MonoEstimate(k, now_ns, True, "", 1, Eye.LEFT, *told))
 
 
-def write_log(path: Path, script: Script, jpeg_quality: int = 0) -> Path:
+def header_of(script: Script, jpeg_quality: int = 0) -> LogHeader:
     camera = Intrinsics.from_hfov(128, 96, math.radians(70))
-    header = LogHeader(
+    return LogHeader(
         *(FORMAT_VERSION, "0.1.0", Config().to_toml(), 3, SIM_EPOCH_NS),
         *(StereoCalibration(camera, 0.06), "{}", script.source, {"plan": json.dumps(PLAN)}),
         jpeg_quality=jpeg_quality,
     )
+
+
+def write_log(path: Path, script: Script, jpeg_quality: int = 0) -> Path:
+    header = header_of(script, jpeg_quality)
     events = {
         80: ("mode", "training_wheels: mono is trusted"),
         120: ("mode", "mono: right eye black"),

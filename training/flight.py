@@ -109,8 +109,7 @@ def run_flight(
             log_header(config, simulator.calibration, session, "sim", SIM_EPOCH_NS),
             extra=_for_the_report(simulator, config),
         )
-        log = FlightLogWriter(folder.log, header, rotation_of(config), endures=True)
-        with log:
+        with _log(folder, header, config, watched) as log:
             if watched is not None:
                 session.feed = watched.feed
                 watched.feed.scene = _scene(session, simulator)
@@ -124,6 +123,17 @@ def run_flight(
             "run": str(folder.path),
         }
         return finish(folder, session, figures)
+
+
+def _log(
+    folder: RunFolder, header: LogHeader, config: Config, watched: Watched | None
+) -> FlightLogWriter:
+    """Return the flight's log, which tells a stream too where there is one."""
+    if watched is None or watched.stream is None:
+        return FlightLogWriter(folder.log, header, rotation_of(config), endures=True)
+    from drone.foxglovestream import StreamedLogWriter
+
+    return StreamedLogWriter(watched.stream, folder.log, header, rotation_of(config), endures=True)
 
 
 def rotation_of(config: Config) -> Rotation:

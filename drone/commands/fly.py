@@ -18,7 +18,7 @@ from drone.commands.common import (
 )
 from drone.commands.roomoptions import add_room_options, room_options
 from drone.commands.starting import add_start_options, exit_code, start_of
-from drone.commands.watching import add_web_options, watching, web_address
+from drone.commands.watching import add_web_options, foxglove_port, watching, web_address
 from drone.config import Config, launch_folder, load
 from drone.errors import UserError
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Fly, and print what came of it."""
     need("pybullet", "sim")
     need("torch", "train")
-    address = web_address(args)
+    address, foxglove = web_address(args), foxglove_port(args)
     if args.workers < 0:
         raise UserError(
             f"--workers {args.workers}: expected a number of processes, or 0 for all cores"
@@ -68,10 +68,11 @@ def run(args: argparse.Namespace) -> int:
             "--memory takes one flight after the other: give --seed, and fly again with the next"
         )
     if args.seeds is None:
-        with watching(address, "fly") as watched:
+        with watching(address, "fly", foxglove) as watched:
             return _fly_one(configs[0], args, watched)
-    if address is not None:
-        raise UserError("--web shows one flight: give --seed instead of --seeds")
+    if address is not None or foxglove is not None:
+        option = "--foxglove" if address is None else "--web"
+        raise UserError(f"{option} shows one flight: give --seed instead of --seeds")
     return _fly_many(configs, args)
 
 

@@ -1,11 +1,11 @@
-"""The options of the live page, and the page beside a command's flight."""
+"""The options of the live page and of Foxglove's stream, and both beside a command's flight."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from drone.commands.common import need
@@ -19,7 +19,7 @@ PORT = 8080
 
 
 def add_web_options(parser: argparse.ArgumentParser) -> None:
-    """Add --web, --web-host and --web-token."""
+    """Add --web, --web-host, --web-token and --foxglove."""
     parser.add_argument(
         "--web",
         metavar="PORT",
@@ -40,6 +40,29 @@ def add_web_options(parser: argparse.ArgumentParser) -> None:
         help="with --web: only who knows it may watch (default: none on 127.0.0.1, elsewhere a new "
         "one, printed)",
     )
+    parser.add_argument(
+        "--foxglove",
+        metavar="PORT",
+        nargs="?",
+        const="8765",
+        help="stream what is logged to Foxglove while it goes on, on this machine only (default "
+        "port 8765, 0 for any that is free); a simulated flight then goes by in real time",
+    )
+
+
+def foxglove_port(args: argparse.Namespace) -> int | None:
+    """Return where Foxglove is to be served, None without it.
+
+    Raises:
+        UserError: not a port.
+    """
+    return None if args.foxglove is None else _port("--foxglove", args.foxglove)
+
+
+def _port(option: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 2**16):
+        raise UserError(f"{option} {text!r}: expected a port, 0 to 65535")
+    return int(text)
 
 
 def web_address(args: argparse.Namespace) -> Address | None:
@@ -52,8 +75,7 @@ def web_address(args: argparse.Namespace) -> Address | None:
         if args.web_host is not None or args.web_token is not None:
             raise UserError("--web-host and --web-token go with --web")
         return None
-    if not (args.web.isascii() and args.web.isdigit() and int(args.web) < 2**16):
-        raise UserError(f"--web {args.web!r}: expected a port, 0 to 65535")
+    port = _port("--web", args.web)
     for module in ("fastapi", "uvicorn", "websockets"):
         need(module, "web")
     from drone.web.server import LEAST_TOKEN, Address
@@ -62,27 +84,39 @@ def web_address(args: argparse.Namespace) -> Address | None:
     if args.web_token is not None and len(token) < LEAST_TOKEN:
         raise UserError(f"--web-token: expected at least {LEAST_TOKEN} characters")
     host = "127.0.0.1" if args.web_host is None else args.web_host
-    return Address(host, int(args.web), token).checked()
+    return Address(host, port, token).checked()
 
 
 @contextmanager
-def watching(address: Address | None, command: str) -> Iterator[Watched | None]:
-    """Serve the page within this context, and say where it is.
+def watching(
+    address: Address | None, command: str, foxglove: int | None = None
+) -> Iterator[Watched | None]:
+    """Serve the page and the stream within this context, and say where they are.
 
     Raises:
-        UserError: the address cannot be had.
+        UserError: an address cannot be had.
     """
-    if address is None:
+    if address is None and foxglove is None:
         yield None
         return
     from drone.web.feed import Watched
-    from drone.web.server import LiveServer
 
-    watched = Watched()
-    server = LiveServer(watched, address)
-    server.start()
-    print(f"drone {command}: watch at {server.url}", file=sys.stderr, flush=True)  # noqa: T201
-    try:
+    with ExitStack() as open_now:
+        stream = None
+        if foxglove is not None:
+            from drone.foxglovestream import FoxgloveStream
+
+            stream = open_now.enter_context(closing(FoxgloveStream(foxglove)))
+            _say(command, f"Foxglove finds it at {stream.url}")
+        watched = Watched(stream=stream)
+        if address is not None:
+            from drone.web.server import LiveServer
+
+            server = open_now.enter_context(closing(LiveServer(watched, address)))
+            server.start()
+            _say(command, f"watch at {server.url}")
         yield watched
-    finally:
-        server.close()
+
+
+def _say(command: str, words: str) -> None:
+    print(f"drone {command}: {words}", file=sys.stderr, flush=True)  # noqa: T201

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from drone.errors import UserError
 from drone.messages import Asked, Decision, FlightEvent, Tick, Vector3
 from drone.onboard.perception import Percept
 from drone.onboard.pilotstate import PilotState
+
+if TYPE_CHECKING:
+    from drone.foxglovestream import FoxgloveStream
 
 MOST_POINTS = 36_000
 MOST_EVENTS = 2_000
@@ -239,8 +242,13 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A flight that is watched."""
+    """A flight that is watched.
+
+    Attributes:
+        stream: takes what its log takes, for Foxglove; None without one.
+    """
 
     feed: Feed = field(default_factory=Feed)
     controls: Controls = field(default_factory=Controls)
     pace: Pace = field(default_factory=Pace)
+    stream: FoxgloveStream | None = None
