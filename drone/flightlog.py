@@ -87,6 +87,7 @@ class FlightLog:
         """
         self.path = path
         self._alone = alone
+        self._said: dict[str, None] = {}
         self._walk = self.walk()
         self.header = self._walk.header
 
@@ -102,6 +103,11 @@ class FlightLog:
         A missing end is known from the start, other damage after a pass has met it.
         """
         return self._walk.damaged
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else a reader should know: a newer writer, clocks that disagree; grows as read."""
+        return tuple(self._said | dict.fromkeys(self._walk.notes.texts))
 
     @property
     def duration_s(self) -> float:
@@ -123,6 +129,7 @@ class FlightLog:
             log = FlightLog(file, alone=True)
             yield log
             self._walk.met(file, log.damaged)
+            self._said |= dict.fromkeys(log.notes)
 
     def ticks(self) -> Iterator[Tick]:
         """Yield every tick, equal to the bit to what was written; memory stays constant.
@@ -139,8 +146,9 @@ class FlightLog:
         if topic == topics.TICK:
             yield from self.ticks()
             return
-        for _, raw in self._raw(frozenset((topic.name,))):
-            yield raw if isinstance(raw, LogGap) else self._decode(topic, raw.data)
+        for found, message in self.slim(topic):
+            if found == topic:
+                yield message
 
     def records(self) -> Iterator[tuple[Topic, Any]]:
         """Yield every message of every topic in one pass; a tick follows the inputs it consumed.
@@ -157,7 +165,9 @@ class FlightLog:
         """
         for name, raw in self._raw(frozenset(topic.name for topic in (*wanted, topics.GAP))):
             topic = _TOPIC_OF[name]
-            yield topic, raw if isinstance(raw, LogGap) else self._decode(topic, raw.data)
+            message: Any = raw if isinstance(raw, LogGap) else self._decode(topic, raw)
+            if message is not None:
+                yield topic, message
 
     def frames(self) -> Iterator[StereoFrame]:
         """Yield the frames that the pilot consumed."""
@@ -172,9 +182,11 @@ class FlightLog:
                 inputs.images[name] = raw
                 continue
             topic = _TOPIC_OF[name]
-            message = raw if isinstance(raw, LogGap) else self._decode(topic, raw.data)
+            message: Any = raw if isinstance(raw, LogGap) else self._decode(topic, raw)
             if isinstance(message, LogGap):
                 inputs = _Inputs(after_gap=True)
+            elif message is None:
+                inputs = _Inputs(after_gap=True) if topic.consumed else inputs
             elif isinstance(message, TickRecord):
                 message = self._whole_tick(message, inputs)
                 inputs = _Inputs(after_gap=message is None)
@@ -183,11 +195,20 @@ class FlightLog:
             if message is not None and (not inputs.after_gap or topic in _ALONE):
                 yield topic, message
 
-    def _decode(self, topic: Topic, data: bytes) -> Any:
+    def _decode(self, topic: Topic, raw: Message) -> Any:
+        """Return a message, None for one of a newer version that this one cannot read."""
+        notes = self._walk.notes
         try:
-            return codec.decode(record_class(topic), data)
+            message: Any = codec.decode(record_class(topic), raw.data)
         except codec.CodecError as error:
+            if notes.is_newer(topic.name):
+                notes.unreadable(topic.name)
+                return None
             raise UserError(f"{self.path}: {topic.name}: {error}") from error
+        apart_ns = raw.log_time - message.stamp_ns - self.header.utc_offset_ns
+        if apart_ns:
+            notes.log_time(topic.name, apart_ns)
+        return message
 
     def _whole_tick(self, record: TickRecord, inputs: _Inputs) -> Tick | None:
         """Return the tick, None if a part of it is lost in a gap."""
@@ -206,7 +227,7 @@ class FlightLog:
         if found != (record.vehicle_seq, record.health_seq, record.model_seq):
             raise self._incomplete(record)
         frame = None if record.frame is None else self._frame(record, record.frame, inputs)
-        return Tick(
+        tick = Tick(
             record.seq,
             record.stamp_ns,
             record.valid,
@@ -217,15 +238,18 @@ class FlightLog:
             model,
             record.asked,
         )
+        self._walk.notes.tick(tick)
+        return tick
 
     def _frame(self, tick: TickRecord, frame: FrameRecord, inputs: _Inputs) -> StereoFrame:
         eyes: list[Image | None] = []
         for name, there in zip(_IMAGES, (frame.left, frame.right), strict=True):
             raw = inputs.images.get(name) if there else None
-            if there and (
-                raw is None or raw.log_time != frame.stamp_ns + self.header.utc_offset_ns
-            ):
+            if there and raw is None:
                 raise self._incomplete(tick)
+            if raw is not None:
+                apart_ns = raw.log_time - frame.stamp_ns - self.header.utc_offset_ns
+                self._walk.notes.log_time(name, apart_ns)
             eyes.append(None if raw is None else self._image(name, raw.data))
         return StereoFrame(frame.seq, frame.stamp_ns, frame.valid, eyes[0], eyes[1])
 

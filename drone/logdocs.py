@@ -158,6 +158,20 @@ the part can be verified like the whole. Without some of the topics that the pil
 cannot be replayed, and the command says so.
 """
 
+_OTHERS = """\
+## Another version, other clocks, any size
+
+A reader that is older than the log reads the fields and topics that it knows and says once which it
+does not; a message with a value that it cannot know is passed over and counted. Where log times and
+stamps are more than a millisecond apart, or the stamps of frames and vehicle do not fit to those of
+the ticks, `notes` says by how much and on which topics; the stamps count. `drone replay` prints
+these notes on standard error and has them under `notes` in `--json`. A foreign MCAP file is refused
+with the topics that it lacks and those that it has.
+
+Memory does not depend on the length of a log: one chunk is unpacked at a time, what was read of the
+file is given back, and of the index only its length is kept.
+"""
+
 _READING = """\
 ## Reading
 
@@ -192,6 +206,7 @@ def markdown() -> str:
         _VIEWERS,
         _FILES,
         _DAMAGE,
+        _OTHERS,
         _EXPORT,
         _READING,
     )

@@ -129,6 +129,7 @@ def to_csv(
     except OSError as error:
         raise WorkFailedError(f"{folder}: cannot be written: {error.strerror}") from error
     found.notes += [f"the log is damaged: {log.damaged}"] if log.damaged else []
+    found.notes += log.notes
     return found
 
 
@@ -299,6 +300,7 @@ def to_mcap(
     if missing:
         found.notes.append(f"it cannot be replayed without {', '.join(missing)}")
     found.notes += [f"the log is damaged: {copy.walk.damaged}"] if copy.walk.damaged else []
+    found.notes += copy.walk.notes.texts
     return found
 
 

@@ -18,6 +18,7 @@ from drone.clock import s_from_ns
 from drone.errors import UserError
 from drone.logfiles import file_path, files_from, number_of
 from drone.logformat import LogHeader
+from drone.lognotes import LogNotes
 from drone.mcapfile import mapped, read_end, read_header
 from drone.mcapwalk import Gap, Walk
 
@@ -32,6 +33,7 @@ class LogWalk:
         path: of the first file that is read.
         header: its first record.
         schemas: of the topics met so far.
+        notes: what a reader should know beside the damage.
     """
 
     def __init__(self, path: Path, expected: frozenset[str], alone: bool) -> None:
@@ -51,6 +53,7 @@ class LogWalk:
         if not alone:
             self._files += _going_on(path, self.header)
         self.schemas: dict[str, Schema] = {}
+        self.notes = LogNotes(self.header.software)
         self._before_bytes = 0
         self._current: Walk | None = None
         ends = [file.end() for file in self._files]
@@ -100,6 +103,7 @@ class LogWalk:
         What a later file begins with and was read before is passed over.
         """
         self._before_bytes = 0
+        self.notes.restart()
         for file in self._files:
             passed_over = () if file is self._files[0] else _OPENING
             if file.header is None:
@@ -124,6 +128,7 @@ class LogWalk:
                     channels[record.id] = record.topic
                     if record.schema_id in schemas:
                         self.schemas[record.topic] = schemas[record.schema_id]
+                        self.notes.schema(record.topic, schemas[record.schema_id])
                 elif isinstance(record, Gap):
                     self._damages[path] = walk.damage
                     yield "", record

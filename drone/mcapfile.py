@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
@@ -33,6 +34,7 @@ from drone.mcapwalk import MAGIC, Summary
 
 _HEAD = struct.Struct("<BQ")
 _HELD_BYTES = 256 * 1024
+_KEPT_BYTES = 16 * 1024 * 1024
 
 
 class LogFile:
@@ -123,9 +125,24 @@ class LogFile:
             raise WorkFailedError(f"{self._path}: the log ends here: {reason}") from self._failure
 
 
+class _Mapped(mmap.mmap):
+    """A file in memory that holds only what was read of late, so that any size can be read."""
+
+    _read_bytes = 0
+
+    def __getitem__(self, part: Any) -> Any:
+        found = super().__getitem__(part)
+        if isinstance(part, slice):
+            self._read_bytes += len(found)
+            if self._read_bytes > _KEPT_BYTES:
+                self._read_bytes = 0
+                self.madvise(mmap.MADV_DONTNEED)
+        return found
+
+
 @contextmanager
 def mapped(path: Path) -> Iterator[mmap.mmap]:
-    """Map a file into memory: only what is looked at is read.
+    """Map a file into memory: only what is looked at is read, and it is not kept.
 
     Raises:
         UserError: no such file, an empty one, or one that cannot be read.
@@ -134,7 +151,7 @@ def mapped(path: Path) -> Iterator[mmap.mmap]:
     try:
         with (
             path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+            _Mapped(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
             yield data
     except OSError as error:

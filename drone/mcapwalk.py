@@ -19,8 +19,8 @@ from typing import Any, Protocol
 import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
-from mcap.records import Channel, Chunk, ChunkIndex, MetadataIndex, Schema, Statistics
-from mcap.stream_reader import StreamReader, breakup_chunk, get_chunk_data_stream
+from mcap.records import Channel, Chunk, MetadataIndex, Schema, Statistics
+from mcap.stream_reader import breakup_chunk, get_chunk_data_stream
 
 MAGIC = b"\x89MCAP0\r\n"
 _HEAD = struct.Struct("<BQ")
@@ -31,6 +31,7 @@ _ZSTD = b"\x04\0\0\0zstd"
 _ZSTD_AT = _HEAD.size + 28
 _CONTENT_AT = _ZSTD_AT + len(_ZSTD) + 8
 """In a chunk compressed by zstd: head, two times, size, CRC, compression, length, content."""
+_PIECE_BYTES = 1 << 20
 _MOST_BYTES = 1 << 30
 """No chunk is larger; a damaged length may say so."""
 
@@ -179,7 +180,8 @@ class Summary:
 
     Attributes:
         start: where it begins, None if it is missing or damaged.
-        records: of all kinds.
+        records: schemas, channels, statistics and where metadata stands. The index of a chunk is
+            only counted: a large file has hundreds of thousands.
         chunk_count: how many chunks the file has by its index.
     """
 
@@ -197,11 +199,14 @@ class Summary:
         opcode, length, start, _, crc = _FOOTER.unpack(data[footer_at:end])
         if opcode != Opcode.FOOTER or length != _FOOTER.size - _HEAD.size:
             return cls()
-        if not len(MAGIC) < start < footer_at or zlib.crc32(data[start : end - 4]) != crc:
+        if not len(MAGIC) < start < footer_at or _crc(data, start, end - 4) != crc:
             return cls()
-        reader = StreamReader(BytesIO(data[start:end] + MAGIC), skip_magic=True)
-        records = tuple(reader.records)
-        return cls(start, records, sum(isinstance(r, ChunkIndex) for r in records))
+        records, chunks = [], 0
+        for opcode, content in _contents(data, start, footer_at):
+            chunks += opcode == Opcode.CHUNK_INDEX
+            if opcode in _SUMMARY:
+                records.append(_SUMMARY[opcode].read(ReadDataStream(BytesIO(data[content]))))
+        return cls(start, tuple(records), chunks)
 
     @property
     def missing(self) -> bool:
@@ -222,6 +227,30 @@ class Summary:
     def metadata_at(self) -> Iterator[int]:
         """Yield where the metadata records begin."""
         return (r.offset for r in self.records if isinstance(r, MetadataIndex))
+
+
+_SUMMARY: dict[int, Any] = {
+    Opcode.SCHEMA: Schema,
+    Opcode.CHANNEL: Channel,
+    Opcode.STATISTICS: Statistics,
+    Opcode.METADATA_INDEX: MetadataIndex,
+}
+
+
+def _contents(data: Data, at: int, end: int) -> Iterator[tuple[int, slice]]:
+    """Yield kind and place of the records from here on."""
+    while at + _HEAD.size <= end:
+        opcode, length = _HEAD.unpack(data[at : at + _HEAD.size])
+        at += _HEAD.size
+        yield opcode, slice(at, at + length)
+        at += length
+
+
+def _crc(data: Data, start: int, end: int) -> int:
+    crc = 0
+    for at in range(start, end, _PIECE_BYTES):
+        crc = zlib.crc32(data[at : min(at + _PIECE_BYTES, end)], crc)
+    return crc
 
 
 def _sound_chunk(data: Data, at: int) -> tuple[int, bytes] | None:

@@ -44,6 +44,7 @@ class Verification:
         first: the first difference, in words, empty if none.
         flown_s: time between the first and the last tick.
         damaged: what the log lost, None if nothing.
+        notes: what else is to be known of the log.
         gap: why nothing after the last replayed tick can be verified, None if all was.
     """
 
@@ -54,6 +55,7 @@ class Verification:
     flown_s: float = 0.0
     damaged: str | None = None
     gap: str | None = None
+    notes: tuple[str, ...] = ()
 
     def compare(self, tick: Tick, logged: Any, replayed: Any, tolerance: float) -> None:
         """Compare two messages field by field."""
@@ -111,7 +113,7 @@ def verify(
     for file in log.alone():
         run.file(file)
     result = run.result
-    result.damaged = log.damaged
+    result.damaged, result.notes = log.damaged, log.notes
     if not result.ticks:
         raise UserError(f"{path}: holds no tick with its decision: there is nothing to verify")
     return result

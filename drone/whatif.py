@@ -72,6 +72,7 @@ class WhatIf:
         commands: ticks whose command differs.
         first: the first difference of mode, stop or command, in words, empty if none.
         damaged: what the log lost, None if nothing.
+        notes: what else is to be known of it.
     """
 
     ticks: int = 0
@@ -80,6 +81,7 @@ class WhatIf:
     flown: Side = field(default_factory=Side)
     instead: Side = field(default_factory=Side)
     damaged: str | None = None
+    notes: tuple[str, ...] = ()
 
     def add(self, was: Decision, now: Decision) -> None:
         """Take in what was decided and what would have been."""
@@ -103,6 +105,7 @@ class WhatIf:
             "flown": self.flown.to_dict(self.ticks),
             "instead": self.instead.to_dict(self.ticks),
             "damaged": self.damaged,
+            "notes": list(self.notes),
         }
 
 
@@ -139,7 +142,7 @@ def what_if(
         first_ns = moment.tick.stamp_ns if first_ns is None else first_ns
         if on_progress is not None:
             on_progress(s_from_ns(moment.tick.stamp_ns - first_ns))
-    result.damaged = log.damaged
+    result.damaged, result.notes = log.damaged, log.notes
     if not result.ticks:
         raise UserError(f"{path}: holds no tick with its decision: there is nothing to compare")
     return result

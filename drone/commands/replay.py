@@ -7,7 +7,7 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -192,6 +192,7 @@ def _what_if(log: Path, args: argparse.Namespace) -> int:
 
     with time_progress(FlightLog(log).duration_s, quiet=args.json) as on_progress:
         found = what_if(log, args.what_if, on_progress).to_dict()
+    _say(log, found["notes"])
     if args.json:
         print_json(found)
         return 0
@@ -238,15 +239,22 @@ def _verify(path: Path, args: argparse.Namespace) -> int:
         "first_mismatch": result.first or None,
         "damaged": result.damaged,
         "first_gap": result.gap,
+        "notes": list(result.notes),
         "flown_s": round(result.flown_s, 3),
         "wall_s": round(wall_s, 3),
         "real_time_factor": round(result.flown_s / wall_s, 1),
     }
+    _say(path, result.notes)
     if args.json:
         print_json(figures)
     else:
         _print_verification(figures)
     return 0 if result.mismatches == 0 else 1
+
+
+def _say(path: Path, notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"drone replay: {path}: {note}", file=sys.stderr)  # noqa: T201
 
 
 def _print_verification(figures: Mapping[str, object]) -> None:

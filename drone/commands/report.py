@@ -39,20 +39,31 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Write the report, and say where it lies."""
     runs = [_run(argument) for argument in args.runs]
-    from drone.report import write_comparison, write_report
+    from drone.report import write_comparison
 
     if len(runs) > 1:
         told = write_comparison(runs, args.out)
     else:
         if args.out is not None:
             raise UserError("--out goes with several flights: the report of one lies in its folder")
-        report = write_report(runs[0])
+        report = _write_one(runs[0], args.json)
         told = {"report": report, "bytes": report.stat().st_size}
     if args.json:
         print_json(told)
     else:
         sys.stdout.write(f"{'Comparison' if len(runs) > 1 else 'Report'}: {told['report']}\n")
     return 0
+
+
+def _write_one(run: Path, quiet: bool) -> Path:
+    from drone.commands.display import time_progress
+    from drone.flightlog import FlightLog
+    from drone.report import write_report
+    from drone.runfolder import RunFolder
+
+    log = run if run.is_file() else RunFolder(run).log
+    with time_progress(FlightLog(log).duration_s, quiet) as on_progress:
+        return write_report(run, on_progress)
 
 
 def _run(argument: str) -> Path:

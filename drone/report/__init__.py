@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,12 @@ __all__ = ["write_comparison", "write_report"]
 COMPARISON_NAME = "comparison.html"
 
 
-def write_report(run: Path) -> Path:
+def write_report(run: Path, on_progress: Callable[[float], None] | None = None) -> Path:
     """Write a run folder's report, in place of an older one.
 
     Args:
         run: the run folder, or a log, whose report then lies beside it.
+        on_progress: called with the seconds of flight read so far.
 
     Returns:
         The HTML file: complete in itself, it refers to nothing outside.
@@ -46,7 +47,7 @@ def write_report(run: Path) -> Path:
     path = run if run.is_file() else folder.log
     report = run.with_suffix(".html") if run.is_file() else folder.report
     log = FlightLog(path)
-    flight = read_flight(log)
+    flight = read_flight(log, on_progress)
     result = _result(folder)
     flight = replace(flight, figures=_figures(flight, result))
     overrides = choose_overrides(flight)

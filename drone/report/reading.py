@@ -8,7 +8,7 @@ What is kept per tick is a row of numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -53,8 +53,12 @@ _FRAME = np.dtype(
 )
 
 
-def read_flight(log: FlightLog) -> Flight:
+def read_flight(log: FlightLog, on_progress: Callable[[float], None] | None = None) -> Flight:
     """Read a log in one pass.
+
+    Args:
+        log: of the flight.
+        on_progress: called with the seconds of flight read so far.
 
     Raises:
         UserError: its configuration is not one of this version, or inputs were taken out of it.
@@ -63,6 +67,8 @@ def read_flight(log: FlightLog) -> Flight:
     reader = _Reader(config)
     for _, message in log.records():
         reader.take(message)
+        if on_progress is not None and isinstance(message, Tick):
+            on_progress(reader.read_s(message))
     return reader.flight(log)
 
 
@@ -84,6 +90,10 @@ class _Reader:
         self._true_m: Vector3 | None = None
         self._licence = ""
         self._now: dict[type, Any] = {}
+
+    def read_s(self, tick: Tick) -> float:
+        """Return how much of the flight was read up to a tick, s."""
+        return self._t_s(tick.stamp_ns)
 
     def take(self, message: Any) -> None:
         """Take in the next message of the log."""

@@ -45,9 +45,10 @@ class LogSource:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the log lost, if anything."""
+        """What the log lost, if anything, and what else is to be known of it."""
         damaged = self.log.damaged
-        return () if damaged is None else (f"{self.log.path}: the log is damaged: {damaged}",)
+        lost = () if damaged is None else (f"the log is damaged: {damaged}",)
+        return tuple(f"{self.log.path}: {note}" for note in (*lost, *self.log.notes))
 
     def __len__(self) -> int:
         """Return the number of frames that are used."""
