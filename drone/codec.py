@@ -8,12 +8,13 @@ its default. An empty tuple and a missing one are the same on the wire.
 from __future__ import annotations
 
 import typing
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from drone.protoschema import Field, fields_of, proto_class, schema
+from drone.protoschema import Field, fields_of, proto_class, schema, varint
 
 __all__ = ["CodecError", "decode", "encode", "schema"]
 
@@ -33,6 +34,25 @@ def encode(message: Any) -> bytes:
         CodecError: a value does not fit its field.
     """
     cls: type = type(message)
+    try:
+        data: bytes = _at_once(message, cls)
+    except (AttributeError, TypeError, ValueError):
+        data = _field_by_field(message, cls)  # says which field it is, or finds a way
+    return data
+
+
+def _at_once(message: Any, cls: type) -> bytes:
+    """Return the bytes by the quickest way: all fields in one call."""
+    proto = proto_class(cls)(**_values(message, cls))
+    for name, optional in _grids_of(cls):
+        grid = getattr(message, name)
+        if grid is not None or not optional:
+            _fill_grid(getattr(proto, name), grid)
+    data: bytes = proto.SerializeToString()
+    return data
+
+
+def _field_by_field(message: Any, cls: type) -> bytes:
     proto = proto_class(cls)()
     try:
         _fill(proto, message, cls)
@@ -59,6 +79,46 @@ def decode(cls: type[Message], data: bytes) -> Message:
 
 
 # Writing and reading, driven by the fields
+
+
+def _values(message: Any, cls: type) -> dict[str, Any]:
+    """Return the fields that are there, but for grids, as protobuf's constructor takes them.
+
+    Raises:
+        ValueError: a value does not fit its field, or a grid lies deeper.
+    """
+    values = {}
+    for name, part, repeated, optional, length in _plan(cls):
+        value = getattr(message, name)
+        if value is None and optional:
+            continue
+        if value is None or (length is not None and len(value) != length):
+            raise ValueError(name)
+        if part is None:
+            values[name] = value
+        elif _grids_of(part):
+            raise ValueError(name)
+        else:
+            values[name] = (
+                [_values(item, part) for item in value] if repeated else _values(value, part)
+            )
+    return values
+
+
+@cache
+def _plan(cls: type) -> tuple[tuple[str, type | None, bool, bool, int | None], ...]:
+    """Return of each field but grids: name, class of a part, repeated, optional, length."""
+    return tuple(
+        (f.name, f.of if f.is_message else None, f.repeated, f.optional, f.length)
+        for f in fields_of(cls)
+        if f.of is not np.ndarray
+    )
+
+
+@cache
+def _grids_of(cls: type) -> tuple[tuple[str, bool], ...]:
+    """Return the grids of a class, and whether each may lack."""
+    return tuple((f.name, f.optional) for f in fields_of(cls) if f.of is np.ndarray)
 
 
 def _fill(proto: Any, message: Any, cls: type) -> None:
@@ -107,16 +167,8 @@ def _fill_grid(proto: Any, grid: Any) -> None:
         raise TypeError("expected a (rows, cols) float32 array")
     rows, cols = grid.shape
     data = grid.astype("<f4", copy=False).tobytes()
-    proto.MergeFromString(_GRID_DATA_TAG + _varint(len(data)) + data)
+    proto.MergeFromString(_GRID_DATA_TAG + varint(len(data)) + data)
     proto.rows, proto.cols = rows, cols
-
-
-def _varint(number: int) -> bytes:
-    parts = []
-    while number > 0x7F:
-        parts.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*parts, number])
 
 
 def _read(proto: Any, cls: type) -> Any:

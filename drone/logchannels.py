@@ -34,7 +34,10 @@ class LogChannels:
             header: with calibration, offset to UTC, and how images are compressed.
         """
         self._context, self._header = context, header
-        self._channels: dict[str, foxglove.Channel] = {}
+        self._open_channels: list[foxglove.Channel] = []
+        self._channels: dict[
+            str, Any
+        ] = {}  # what a channel is beneath: it takes bytes and asks less
         self._calibrated = False
 
     def write(self, topic: Topic, message: Any) -> None:
@@ -70,7 +73,7 @@ class LogChannels:
 
     def close(self) -> None:
         """Close all channels."""
-        for channel in self._channels.values():
+        for channel in self._open_channels:
             channel.close()
 
     def _start(self, stamp_ns: int) -> None:
@@ -82,16 +85,16 @@ class LogChannels:
         names = (topics.LEFT_CALIBRATION, topics.RIGHT_CALIBRATION)
         for name, eye in zip(names, eyes, strict=True):
             channel = self._viewer_channel(name, viewer.CameraCalibration)
-            channel.log(eye.encode(), log_time=time_ns)
+            channel.log(eye.encode(), time_ns)
 
     def _log(self, topic: Topic, message: Any) -> None:
         time_ns = self._time_ns(message.stamp_ns)
         channel = self._channel(topic)
         if channel.has_sinks():
-            channel.log(codec.encode(message), log_time=time_ns)
-        if topic == topics.VEHICLE:
+            channel.log(codec.encode(message), time_ns)
+        if topic is topics.VEHICLE:
             poses = self._viewer_channel(topics.POSE, viewer.PoseInFrame)
-            poses.log(pose_in_frame(message, time_ns), log_time=time_ns)
+            poses.log(pose_in_frame(message, time_ns), time_ns)
 
     def _log_image(self, name: str, image: Image | None, stamp_ns: int) -> None:
         if image is None:
@@ -101,9 +104,9 @@ class LogChannels:
         channel = self._viewer_channel(name, viewer.CompressedImage if quality else viewer.RawImage)
         if channel.has_sinks():
             data = jpeg_image(image, time_ns, quality) if quality else raw_image(image, time_ns)
-            channel.log(data, log_time=time_ns)
+            channel.log(data, time_ns)
 
-    def _channel(self, topic: Topic) -> foxglove.Channel:
+    def _channel(self, topic: Topic) -> Any:
         found = self._channels.get(topic.name)
         if found is None:
             name, data = codec.schema(record_class(topic))
@@ -111,15 +114,16 @@ class LogChannels:
             found = self._open(topic.name, schema)
         return found
 
-    def _viewer_channel(self, name: str, cls: Any) -> foxglove.Channel:
+    def _viewer_channel(self, name: str, cls: Any) -> Any:
         return self._channels.get(name) or self._open(name, cls.get_schema())
 
-    def _open(self, name: str, schema: foxglove.Schema) -> foxglove.Channel:
+    def _open(self, name: str, schema: foxglove.Schema) -> Any:
         channel = foxglove.Channel(
             name, schema=schema, message_encoding="protobuf", context=self._context
         )
-        self._channels[name] = channel
-        return channel
+        self._open_channels.append(channel)
+        self._channels[name] = channel.base
+        return channel.base
 
     def _time_ns(self, stamp_ns: int) -> int:
         time_ns: int = stamp_ns + self._header.utc_offset_ns

@@ -111,6 +111,15 @@ def _type_text(field: Field) -> str:
     return f"optional {base}" if field.optional else base
 
 
+def varint(number: int) -> bytes:
+    """Return a number that is not negative as protobuf's variable-length integer."""
+    parts = []
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*parts, number])
+
+
 @cache
 def proto_class(cls: type) -> Any:
     """Return the protobuf class of a message class."""

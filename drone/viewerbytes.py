@@ -7,13 +7,14 @@ In come an image or a vehicle state and a log time, out come protobuf bytes that
 from __future__ import annotations
 
 import struct
-from functools import cache
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
 
 from drone.clock import NS_PER_S
 from drone.messages import Image, VehicleState
+from drone.protoschema import varint
 from drone.viewermessages import CAMERA_FRAME, WORLD_FRAME
 
 _FIXED = struct.Struct("<BI")
@@ -29,7 +30,8 @@ def raw_image(image: Image, log_time_ns: int) -> bytes:
         ValueError: not (H, W) uint8.
     """
     _check(image)
-    return b"".join((_stamp(log_time_ns), _raw_frame(*image.shape), image.tobytes()))
+    pixels = np.ascontiguousarray(image).data
+    return b"".join((_stamp(log_time_ns), _raw_frame(*image.shape), pixels))
 
 
 def jpeg_image(image: Image, log_time_ns: int, quality: int) -> bytes:
@@ -56,15 +58,6 @@ def pose_in_frame(vehicle: VehicleState, log_time_ns: int) -> bytes:
     return _stamp(log_time_ns) + _text(2, WORLD_FRAME) + body
 
 
-def varint(number: int) -> bytes:
-    """Return a number that is not negative as protobuf's variable-length integer."""
-    parts = []
-    while number > 0x7F:
-        parts.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*parts, number])
-
-
 def _check(image: Image) -> None:
     if image.ndim != 2 or image.dtype != np.uint8:
         raise ValueError(f"an image must be (H, W) uint8, not {image.shape} {image.dtype}")
@@ -84,7 +77,14 @@ def _text(number: int, text: str) -> bytes:
     return bytes([number << 3 | 2]) + varint(len(data)) + data
 
 
+@lru_cache(maxsize=8)
 def _stamp(log_time_ns: int) -> bytes:
-    seconds, nanos = divmod(log_time_ns, NS_PER_S)
-    stamp = b"\x08" + varint(seconds) + b"\x10" + varint(nanos)
-    return b"\x0a" + varint(len(stamp)) + stamp
+    """Return the field `timestamp`; its two numbers always take five bytes, which saves time."""
+    s, n = divmod(log_time_ns, NS_PER_S)
+    return bytes(
+        (
+            *(0x0A, 12, 0x08, s & 127 | 128, s >> 7 & 127 | 128, s >> 14 & 127 | 128),
+            *(s >> 21 & 127 | 128, s >> 28, 0x10, n & 127 | 128, n >> 7 & 127 | 128),
+            *(n >> 14 & 127 | 128, n >> 21 & 127 | 128, n >> 28),
+        )
+    )
