@@ -221,6 +221,8 @@ def _judge(state: EyeState, found: str, crc: int, times: _Times) -> EyeState:
     now_ns, lost_ns, back_ns, clear_ns = times
     frozen = "frozen" if crc == state.crc and crc != 0 else ""
     verdict = found or state.reported or frozen
+    if not (verdict or state.verdict or state.dead or state.standing):
+        return EyeState(since_ns=state.since_ns, crc=crc, shown_ns=state.shown_ns)
     since_ns = state.since_ns if bool(verdict) == bool(state.verdict) else now_ns
     lasted_ns = now_ns - since_ns
     dead = state.dead

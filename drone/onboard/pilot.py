@@ -269,12 +269,13 @@ def _switch_inputs(
 ) -> switching.SwitchInputs:
     now_ns, since, rules = tick.stamp_ns, state.watch, config.switching
     hold_ns = now_ns - state.mode_ns if state.mode is Mode.HOLD else 0
+    vehicle_ok, mono_ok, sighted = watch.believed(since, now_ns, rules)
     return switching.SwitchInputs(
         permitted=tick.permitted,
-        vehicle_ok=watch.believed(since.no_vehicle_ns, now_ns, rules),
+        vehicle_ok=vehicle_ok,
         stereo_ok=state.health.stereo_ok,
-        mono_ok=watch.believed(since.no_mono_ns, now_ns, rules),
-        sighted=watch.believed(since.blind_ns, now_ns, rules),
+        mono_ok=mono_ok,
+        sighted=sighted,
         handed_over=let_go,
         mono_drawn=switching.mono_drawn(now_ns - since.start_ns, rules),
         hold_s=s_from_ns(hold_ns),

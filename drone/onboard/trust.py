@@ -22,7 +22,6 @@ been normal for a while.
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -363,4 +362,7 @@ def _lately(seen: Lately, stamp_ns: int, value: float, config: TrustConfig) -> L
 
 def _median(seen: Lately) -> float:
     """Return the median; where nothing is said, all is normal."""
-    return statistics.median([value for _, value in seen]) if seen else 0.0
+    if not seen:
+        return 0.0
+    values, half = sorted([value for _, value in seen]), len(seen) // 2
+    return values[half] if len(seen) % 2 else (values[half - 1] + values[half]) / 2

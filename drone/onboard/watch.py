@@ -53,14 +53,19 @@ def step(watch: Watch, now_ns: int, facts: Facts, config: SwitchingConfig) -> Wa
     seen_ns = now_ns if facts.seen else watch.seen_ns
     blind = now_ns - seen_ns > ns_from_s(config.blind_s)
     return Watch(
-        start_ns=watch.start_ns,
-        seen_ns=seen_ns,
-        no_vehicle_ns=watch.no_vehicle_ns if facts.vehicle else now_ns,
-        no_mono_ns=watch.no_mono_ns if facts.mono else now_ns,
-        blind_ns=now_ns if blind else watch.blind_ns,
+        watch.start_ns,
+        seen_ns,
+        watch.no_vehicle_ns if facts.vehicle else now_ns,
+        watch.no_mono_ns if facts.mono else now_ns,
+        now_ns if blind else watch.blind_ns,
     )
 
 
-def believed(missing_ns: int, now_ns: int, config: SwitchingConfig) -> bool:
-    """Return whether what was missing last at `missing_ns` has been there for long enough."""
-    return missing_ns < 0 or now_ns - missing_ns >= ns_from_s(config.back_s)
+def believed(watch: Watch, now_ns: int, config: SwitchingConfig) -> tuple[bool, bool, bool]:
+    """Return of vehicle state, mono and sight whether each has been there for long enough."""
+    back_ns = ns_from_s(config.back_s)
+    return (
+        watch.no_vehicle_ns < 0 or now_ns - watch.no_vehicle_ns >= back_ns,
+        watch.no_mono_ns < 0 or now_ns - watch.no_mono_ns >= back_ns,
+        watch.blind_ns < 0 or now_ns - watch.blind_ns >= back_ns,
+    )

@@ -732,12 +732,13 @@ steps = st.tuples(
     vehicles,
     events,
     st.sampled_from([False, False, False, True]),
+    st.sampled_from([*[Asked.NOTHING] * 6, Asked.HOLD, Asked.LAND]),
 )
 
 
 def unfold(step, seq, now_ns, trust_pairs):
     """Return the tick and the percept of a drawn step."""
-    _, permitted, frame, car, raised, new_model = step
+    _, permitted, frame, car, raised, new_model, asked = step
     percept, state, model = Percept(), None, None
     if frame is not None:
         left, right, frozen, stereo_m, mono_m, valid = frame
@@ -761,7 +762,7 @@ def unfold(step, seq, now_ns, trust_pairs):
         held_out = tuple((p.seq, p.label_m) for p in trust_pairs[::2])
         model = version(seq, held_out)
     health = tuple(HealthEvent(0, now_ns, True, *event) for event in raised)
-    return Tick(seq, now_ns, True, permitted, None, state, health, model), percept
+    return Tick(seq, now_ns, True, permitted, None, state, health, model, asked), percept
 
 
 def check_decision(tick, decision, state):
@@ -780,6 +781,8 @@ def check_decision(tick, decision, state):
     if not tick.permitted:
         assert command == stop_command(tick.seq, tick.stamp_ns)
         assert decision.mode is Mode.HOLD
+    if tick.asked is not Asked.NOTHING:
+        assert decision.mode in (Mode.HOLD, Mode.LAND)
     if decision.mode in (Mode.MONO, Mode.TRAINING_WHEELS):
         assert decision.trust.held
     if decision.mode in (Mode.STEREO, Mode.TRAINING_WHEELS):

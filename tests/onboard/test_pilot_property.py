@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pilotcases import CONFIG, Flight, vehicle
 
 from drone.clock import ns_from_s
-from drone.messages import Cue, Mode
+from drone.messages import Asked, Cue, Mode
 from drone.onboard import switching
 from drone.onboard.pilot import handed_over
 from drone.onboard.switching import STRATEGIES, Situation
@@ -46,17 +46,17 @@ class Watchman:
     flight: Flight
     seen_ns: int = 0
     held_ns: int = -(10**18)
-    permitted: bool = True
+    will: tuple[bool, Asked] = (True, Asked.NOTHING)
     frozen: tuple[str, ...] = ()
     changes: dict[tuple[Mode, Mode], int] = field(default_factory=dict)
 
     def __post_init__(self):
         self.seen_ns = self.flight.now_ns
 
-    def tick(self, *, permitted=True, **seen):
+    def tick(self, *, permitted=True, asked=Asked.NOTHING, **seen):
         """Fly one tick, and check it."""
         before = self.flight.state
-        decision = self.flight.tick(permitted=permitted, **seen)
+        decision = self.flight.tick(permitted=permitted, asked=asked, **seen)
         state, config, now_ns = self.flight.state, self.flight.config, decision.stamp_ns
         self._limits(decision.command, config.limits)
         self._licence(decision, config)
@@ -68,8 +68,16 @@ class Watchman:
             assert decision.mode in STANDING, f"blind, and flies in {decision.mode}"
         if decision.mode in STANDING:
             assert (decision.command.forward_mps, decision.command.right_mps) == (0.0, 0.0)
-        self._oscillation(before.mode, decision, permitted)
+        self._asked(before.mode, decision, permitted, asked)
+        self._oscillation(before.mode, decision, (permitted, asked))
         return decision
+
+    def _asked(self, before, decision, permitted, asked):
+        """Who watches is obeyed at once; only the human pilot comes first, or ends a landing."""
+        if asked is not Asked.NOTHING:
+            assert decision.mode in STANDING, f"asked to {asked}, and flies in {decision.mode}"
+        if permitted and (asked is Asked.LAND or before is Mode.LAND):
+            assert decision.mode is Mode.LAND
 
     def _limits(self, command, limits):
         axes = (command.forward_mps, command.right_mps, command.down_mps, command.yaw_rate_radps)
@@ -104,10 +112,10 @@ class Watchman:
             and not (left and right)
         )  # fmt: skip
 
-    def _oscillation(self, before, decision, permitted):
-        if permitted != self.permitted:
-            self.changes.clear()  # the human pilot may take over and give back as he likes
-        self.permitted = permitted
+    def _oscillation(self, before, decision, will):
+        if will != self.will:
+            self.changes.clear()  # people may take over, ask and let go as they like
+        self.will = will
         if decision.mode is before:
             return
         change, now_ns = (before, decision.mode), decision.stamp_ns
@@ -138,6 +146,7 @@ pieces = st.fixed_dictionaries(
         ),
         "permitted": st.sampled_from([True, True, True, True, True, False]),
         "alive": st.sampled_from([True, True, True, True, None]),
+        "asked": st.sampled_from([*[Asked.NOTHING] * 5, Asked.HOLD, Asked.LAND]),
     }
 )
 setups = st.tuples(
@@ -152,7 +161,8 @@ def fly(setup, drawn):
     watchman = Watchman(flight)
     for piece in drawn:
         for _ in range(piece["ticks"]):
-            watchman.tick(permitted=piece["permitted"], alive=piece["alive"], **piece["frame"])
+            will = {"permitted": piece["permitted"], "asked": piece["asked"]}
+            watchman.tick(**will, alive=piece["alive"], **piece["frame"])
 
 
 @given(setups, st.lists(pieces, max_size=8))
@@ -188,6 +198,26 @@ def test_a_blind_drone_that_flies_on_is_seen(monkeypatch):
     watchman = Watchman(Flight())
     with pytest.raises(AssertionError, match="blind, and flies"):
         [watchman.tick(silent=True) for _ in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("situation", "asked"),
+    [(Situation.ASKED_TO_HOLD, Asked.HOLD), (Situation.ASKED_TO_LAND, Asked.LAND)],
+)
+def test_a_drone_that_is_asked_and_flies_on_is_seen(monkeypatch, situation, asked):
+    tampered(monkeypatch, situation, Mode.STEREO)
+    watchman = Watchman(Flight())
+    watchman.tick(stereo_m=3.0)
+    with pytest.raises(AssertionError, match="asked to"):
+        watchman.tick(stereo_m=3.0, asked=asked)
+
+
+def test_a_landing_that_is_broken_off_is_seen(monkeypatch):
+    tampered(monkeypatch, Situation.STEREO_ONLY, Mode.STEREO)
+    watchman = Watchman(Flight())
+    watchman.tick(stereo_m=3.0, asked=Asked.LAND)
+    with pytest.raises(AssertionError):
+        watchman.tick(stereo_m=3.0)
 
 
 def test_mono_without_a_licence_is_seen(monkeypatch):
