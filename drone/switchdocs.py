@@ -41,7 +41,8 @@ The first that is so counts.
 
 _HYSTERESIS = """
 - **Stereo** is gone when an eye, or the pair, has been unwell for `stereo_lost_s`, and back when
-  both have been well for `stereo_back_s` without a gap ([health.md](health.md)).
+  both have been well for `stereo_back_s` without a gap, and the pair has proved itself meanwhile
+  ([health.md](health.md)).
 - **Mono** may fly while it holds its licence, live or frozen, and has just answered. The licence
   has its own hysteresis (`pilot.trust`). Mono that stopped answering must have answered for
   `back_s`.

@@ -56,6 +56,9 @@ class HealthConfig(Section):
     """Least turn of one eye against the other that counts as lost calibration."""
     crossed_share: Annotated[float, Field(gt=0.5, le=1)] = 0.75
     """Share of matched corners behind infinity from which the eyes are swapped."""
+    agree_ratio: Annotated[float, Field(gt=1)] = 1.4
+    """A pair that was lost is believed again when its obstacle distance has been at most this many
+    times mono's, or that part of it, in most frames of `pilot.switching.stereo_back_s`."""
     full_matches: Count = 30
     """With fewer matched corners the evidence must be stronger, by the square of what lacks."""
     min_matches: Count = 14

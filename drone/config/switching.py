@@ -48,7 +48,7 @@ class SwitchingConfig(Section):
     stereo_lost_s: Positive = 0.5
     """An eye dead this long is gone."""
     stereo_back_s: Positive = 3.0
-    """A recovered pair must be well this long before it is believed."""
+    """A recovered pair must be well this long, and prove itself in it, before it is believed."""
     blind_s: Annotated[float, Field(gt=0, le=2)] = 0.4
     """Where no trusted cue has seen anything for longer than this, the drone holds."""
     back_s: Annotated[float, Field(gt=0, le=10)] = 0.5

@@ -1,15 +1,17 @@
 """Which eye may be believed? Per-frame verdicts in, eyes and pair declared dead or alive out.
 
     frame ─► PairChecker ─► FrameCheck ─► step ─► HealthState: each eye and the pair, dead or alive
-                                             └─► events: what begins and what ends
+    label, mono's estimate ─► bears_out ─► prove ───┘   └─► events: what begins and what ends
 
 A verdict holds for its frame; `EFFECTS` says what it costs: an eye, or the pair and with it stereo,
 while either eye may still fly alone. What lasts is declared dead, what has been well for long is
-believed again. Silence counts as missing.
+believed again, and a pair only if it proves itself meanwhile: what it says agrees with mono that is
+trusted, else it says something at all. Silence counts as missing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -17,10 +19,21 @@ from typing import NamedTuple
 
 from drone.clock import ns_from_s
 from drone.config import HealthConfig, SwitchingConfig
-from drone.messages import Eye, FrameCheck, HealthEvent
+from drone.messages import DistanceLabel, Eye, FrameCheck, HealthEvent, MonoEstimate
 from drone.onboard.checker import check_frame
 
-__all__ = ["EFFECTS", "Effect", "EyeState", "HealthState", "check_frame", "events", "step"]
+__all__ = [
+    "EFFECTS",
+    "Effect",
+    "EyeState",
+    "HealthState",
+    "Proof",
+    "bears_out",
+    "check_frame",
+    "events",
+    "prove",
+    "step",
+]
 
 
 class Effect(StrEnum):
@@ -84,6 +97,22 @@ class EyeState(NamedTuple):
         return not (self.dead or self.verdict)
 
 
+class Proof(NamedTuple):
+    """What a pair that was lost has shown of itself.
+
+    Attributes:
+        owed: it was lost, and has not proved itself since.
+        since_ns: when it began to.
+        frames: so many since.
+        agreed: of these, those that bear it out.
+    """
+
+    owed: bool = False
+    since_ns: int = 0
+    frames: int = 0
+    agreed: int = 0
+
+
 class HealthState(NamedTuple):
     """Both eyes, the pair, and when a frame last came (-1: the clock has not started)."""
 
@@ -91,16 +120,18 @@ class HealthState(NamedTuple):
     right: EyeState = EyeState()
     frame_ns: int = -1
     pair: EyeState = EyeState()
+    proof: Proof = Proof()
 
     @property
     def stereo_ok(self) -> bool:
         """Both eyes are believed, and that they are a pair."""
-        return not (self.left.dead or self.right.dead or self.pair.dead)
+        return not (self.left.dead or self.right.dead or self.pair.dead or self.proof.owed)
 
     @property
     def stereo_sees(self) -> bool:
         """Both eyes see as a pair: what stereo says of the latest frame is a distance."""
-        return self.left.sees and self.right.sees and self.pair.sees
+        seen = self.left.sees and self.right.sees and self.pair.sees
+        return seen and not self.proof.owed
 
     @property
     def well(self) -> bool:
@@ -119,7 +150,7 @@ class HealthState(NamedTuple):
         dead = [
             f"{name} {state.verdict or 'recovering'}" for name, state in self._named if state.dead
         ]
-        return ", ".join(dead)
+        return ", ".join(dead) or ("eyes unproved" if self.proof.owed else "")
 
     @property
     def trouble(self) -> str:
@@ -158,11 +189,55 @@ def step(
             _judge(right, check.right, check.right_crc, times),
             now_ns,
             _judge(pair, check.pair, 0, times),
+            state.proof,
         )
     frame_ns = now_ns if state.frame_ns < 0 else state.frame_ns
     if now_ns - frame_ns > ns_from_s(config[0].stale_s):
         left, right = _judge(left, "missing", 0, times), _judge(right, "missing", 0, times)
-    return HealthState(left, right, frame_ns, pair)
+    return HealthState(left, right, frame_ns, pair, state.proof)
+
+
+def prove(
+    state: HealthState, now_ns: int, borne_out: bool | None, config: SwitchingConfig
+) -> HealthState:
+    """Return the state with what this tick shows of a pair that was lost.
+
+    Over each `stereo_back_s` in which nothing is wrong, most frames must bear it out.
+
+    Args:
+        state: after this tick's `step`.
+        now_ns: of the tick.
+        borne_out: this tick's frame bears it out (`bears_out`); None without one.
+        config: how long it must have been well.
+    """
+    proof = state.proof
+    if state.stereo_ok:
+        return state
+    if not (proof.owed and state.well):
+        return state._replace(proof=Proof(True, now_ns))
+    if borne_out is not None:
+        frames, agreed = proof.frames + 1, proof.agreed + borne_out
+        proof = Proof(True, proof.since_ns, frames, agreed)
+    recovering = state.left.dead or state.right.dead or state.pair.dead
+    if not recovering and now_ns - proof.since_ns >= ns_from_s(config.stereo_back_s):
+        proof = Proof(2 * proof.agreed <= proof.frames, now_ns)
+    return state._replace(proof=proof)
+
+
+def bears_out(
+    label: DistanceLabel | None, estimate: MonoEstimate | None, trusted: bool, config: HealthConfig
+) -> bool:
+    """Return whether a frame speaks for a pair that was lost.
+
+    Mono that is trusted, and answers, is the witness: both must tell about the same distance. Else
+    the pair's own checks must do, that the label is valid.
+    """
+    if label is None or not label.valid:
+        return False
+    if not trusted or estimate is None:
+        return True
+    ratio = label.obstacle_m / estimate.obstacle_m if estimate.obstacle_m > 0 else math.nan
+    return 1 / config.agree_ratio <= ratio <= config.agree_ratio
 
 
 def events(before: HealthState, after: HealthState, now_ns: int, seq: int) -> list[HealthEvent]:

@@ -139,7 +139,10 @@ def _take_in(
     now_ns, stop_m = tick.stamp_ns, config.switching.stop_m
     rules = (config.switching, config.health)
     checked = health.step(state.health, now_ns, percept.check, tick.health, rules)
-    sees, label, estimate = checked.stereo_sees, percept.label, percept.estimate
+    label, estimate = percept.label, percept.estimate
+    if not checked.stereo_ok:
+        checked = _proved(checked, state.trust.report.held, now_ns, percept, config)
+    sees = checked.stereo_sees
     stereo = state.stereo if label is None else _stereo_sight(label, sees, config)
     trusted = trust.begun(state.trust, now_ns)
     if tick.model is not None and _flies(tick.model, estimate):
@@ -165,6 +168,16 @@ def _take_in(
         mono_known_ns=mono[3],
         trust=trusted,
     )
+
+
+def _proved(
+    checked: HealthState, held: bool, now_ns: int, percept: Percept, config: PilotConfig
+) -> HealthState:
+    """Return the eyes with what this tick says for a pair that was lost."""
+    borne_out = None
+    if percept.check is not None:
+        borne_out = health.bears_out(percept.label, percept.estimate, held, config.health)
+    return health.prove(checked, now_ns, borne_out, config.switching)
 
 
 def _flies(model: ModelVersion, estimate: MonoEstimate | None) -> bool:

@@ -8,11 +8,27 @@ from hypothesis import strategies as st
 
 from drone.clock import ns_from_s
 from drone.config import HealthConfig, SwitchingConfig
-from drone.messages import Eye, FrameCheck, HealthEvent, StereoFrame
-from drone.onboard.health import EyeState, HealthState, check_frame, step
+from drone.messages import (
+    DistanceLabel,
+    Eye,
+    FrameCheck,
+    HealthEvent,
+    MonoEstimate,
+    StereoFrame,
+)
+from drone.onboard.health import (
+    EyeState,
+    HealthState,
+    bears_out,
+    check_frame,
+    prove,
+    step,
+)
 
 CONFIG = SwitchingConfig(stale_s=0.35, stereo_lost_s=0.5, stereo_back_s=2.0)
-RULES = (CONFIG, HealthConfig())
+HEALTH = HealthConfig()
+RULES = (CONFIG, HEALTH)
+GRID = np.full((2, 2), math.nan, np.float32)
 FRAME_S = 0.1
 
 
@@ -209,3 +225,72 @@ def test_an_eye_is_dead_only_after_lasting_trouble_and_alive_only_after_lasting_
             needed_s = CONFIG.stereo_lost_s if state.left.dead else CONFIG.stereo_back_s
             assert now_s - since_s >= needed_s - 1e-6
     assert math.isfinite(now_s)
+
+
+# Proof
+
+
+def label(obstacle_m=2.0, valid=True):
+    return DistanceLabel(0, 0, valid, "", GRID, GRID, obstacle_m, (), 3.0, 1.0)
+
+
+def estimate(obstacle_m):
+    return MonoEstimate(0, 0, True, "", 1, Eye.LEFT, GRID, GRID, obstacle_m, ())
+
+
+@pytest.mark.parametrize(
+    ("seen", "mono_m", "trusted", "expected"),
+    [
+        (label(2.0), 2.0, True, True),
+        (label(2.0), 2.7, True, True),
+        (label(2.0), 2.9, True, False),
+        (label(2.0), 1.4, True, False),
+        (label(2.0), math.nan, True, False),
+        (label(2.0), 0.0, True, False),
+        (label(math.inf), math.inf, True, False),
+        (label(math.nan), 2.0, True, False),
+        (label(2.0), 9.0, False, True),
+        (label(math.nan), 9.0, False, True),
+        (label(2.0, valid=False), 2.0, True, False),
+        (label(2.0, valid=False), 2.0, False, False),
+        (label(2.0), None, True, True),
+        (None, 2.0, False, False),
+    ],
+)
+def test_what_bears_a_pair_out(seen, mono_m, trusted, expected):
+    mono = None if mono_m is None else estimate(mono_m)
+    assert bears_out(seen, mono, trusted, HEALTH) is expected
+
+
+def proved_after_s(bears, limit_s=30.0):
+    """Return when a pair that was lost is believed, the k-th frame saying `bears(k)`."""
+    dead = EyeState(dead=True, verdict="black", crc=1)
+    state, now_s = HealthState(right=dead, frame_ns=0), 100.0
+    state = prove(state, ns_from_s(now_s), None, CONFIG)
+    began_s, k = now_s, 0
+    while not state.stereo_ok and now_s - began_s < limit_s:
+        now_s, k = now_s + 0.1, k + 1
+        now_ns = ns_from_s(now_s)
+        check = FrameCheck(k, now_ns, True, "", "", 2 * k, 2 * k + 1)
+        state = step(state, now_ns, check, (), (CONFIG, HEALTH))
+        state = prove(state, now_ns, bears(k), CONFIG)
+    return now_s - began_s
+
+
+def test_a_pair_is_proved_when_it_has_been_well_and_most_frames_bear_it_out():
+    assert proved_after_s(lambda k: True) == pytest.approx(CONFIG.stereo_back_s, abs=0.21)
+    assert proved_after_s(lambda k: k % 3 > 0) == pytest.approx(CONFIG.stereo_back_s, abs=0.21)
+
+
+def test_a_pair_that_a_third_of_the_frames_bear_out_stays_unproved():
+    assert proved_after_s(lambda k: k % 3 == 0) == pytest.approx(30.0, abs=0.2)
+    assert proved_after_s(lambda k: False) == pytest.approx(30.0, abs=0.2)
+
+
+def test_a_pair_proves_itself_later():
+    waited_s = proved_after_s(lambda k: k > 30)
+    assert 3.0 < waited_s <= 3.0 + 2 * CONFIG.stereo_back_s
+
+
+def test_who_was_never_lost_owes_nothing():
+    assert prove(HealthState(), 5, False, CONFIG) == HealthState()

@@ -212,6 +212,45 @@ def test_stereo_is_believed_again_only_after_a_while():
     assert SWITCHING.stereo_back_s <= back_s <= SWITCHING.stereo_back_s + 3 * FRAME_S
 
 
+def lost_and_back(config=CONFIG, **frame):
+    """Lose the right eye of a flight that mono flies, and get a pair back that says this."""
+    flight = Flight(config).earn_trust()
+    flight.fly(2.0, right="black", mono_m=3.0)
+    assert flight.state.mode is Mode.MONO
+    pairs = len(flight.state.trust.evidence.pairs)
+    flight.fly(3 * SWITCHING.stereo_back_s, mono_m=3.0, **frame)
+    return flight, len(flight.state.trust.evidence.pairs) - pairs
+
+
+@pytest.mark.parametrize("stereo_m", [1.5, 5.0, math.inf, math.nan])
+def test_a_pair_that_comes_back_and_disagrees_with_trusted_mono_is_not_believed(stereo_m):
+    """One eye has shifted: nothing is wrong with its images, and its labels are valid."""
+    flight, learned = lost_and_back(stereo_m=stereo_m)
+    assert flight.state.mode is Mode.MONO
+    assert flight.decisions[-1].reason == "eyes unproved"
+    assert learned == 0, "no teacher, no test"
+    back_s = flight.until(Mode.TRAINING_WHEELS, mono_m=3.0, stereo_m=3.3)
+    assert back_s <= 2 * SWITCHING.stereo_back_s + 3 * FRAME_S
+
+
+def test_negative_control_without_the_proof_the_shifted_pair_flies_and_teaches():
+    credulous = CONFIG.model_copy(
+        update={"health": CONFIG.health.model_copy(update={"agree_ratio": 1e3})}
+    )
+    flight, learned = lost_and_back(credulous, stereo_m=5.0)
+    assert flight.state.mode is Mode.TRAINING_WHEELS
+    assert learned > 0
+
+
+def test_a_pair_that_agrees_in_most_frames_is_believed_again():
+    flight = Flight().earn_trust()
+    flight.fly(2.0, right="black", mono_m=3.0)
+    for _ in range(round(SWITCHING.stereo_back_s / FRAME_S) + 3):
+        outlier = flight.seq % 10 in (0, 4)
+        flight.fly(FRAME_S, mono_m=3.0, stereo_m=9.0 if outlier else 3.0)
+    assert flight.state.mode is Mode.TRAINING_WHEELS
+
+
 def test_a_relapse_starts_the_wait_anew():
     flight = Flight()
     flight.fly(1.0)

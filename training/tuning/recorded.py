@@ -235,6 +235,11 @@ class _Reader:
         """Take in a whole tick, in the order of `drone.onboard.pilot.decide`."""
         rules = (self._pilot.switching, self._pilot.health)
         self._health = health.step(self._health, now_ns, now.check, tuple(now.health), rules)
+        held = self._before is not None and self._before.trust.held
+        borne_out = None
+        if now.check is not None:
+            borne_out = health.bears_out(now.label, now.estimate, held, self._pilot.health)
+        self._health = health.prove(self._health, now_ns, borne_out, self._pilot.switching)
         if self._trust.waits:
             self._trust = trust.begun(self._trust, now_ns)
             self._remembered, self._begun_ns = self._trust.evidence, self._trust.changed_ns
