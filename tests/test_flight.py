@@ -85,6 +85,9 @@ def test_run_folder_is_complete(flight):
     result = json.loads(run.result.read_text())
     assert result["seed"] == 31
     assert result["timing"]["stereo"]["n"] == len(list(FlightLog(run.log).messages(topics.LABEL)))
+    whole = result["timing"]["frame_to_command"]
+    assert (whole["n"], whole["share"]) == (result["timing"]["check"]["n"], None)
+    assert 0 < whole["p50_ms"] <= whole["p99_ms"]
     assert config.load(run.config) == config.loads(FlightLog(run.log).header.config_toml, "log")
     models = list(FlightLog(run.log).messages(topics.MODEL))
     assert run.model.read_bytes() in [m.onnx for m in models]

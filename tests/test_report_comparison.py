@@ -43,6 +43,13 @@ def test_three_sentences_say_what_sets_them_apart(sides: list[Side]) -> None:
     ]
 
 
+def test_where_nothing_happened_it_is_said_in_short(sides: list[Side]) -> None:
+    other = replace(sides[1], number=2)
+    told = comparison.sentences([sides[1], other])
+    assert told[0] == "Mono earned its licence in none of them."
+    assert told[1] == "None collided; stereo never overrode mono."
+
+
 def rows_of(sides: list[Side]) -> dict[tuple[str, str], list[str]]:
     return {
         (heading, row.name): row.values

@@ -128,12 +128,20 @@ def _trust(sides: Sequence[Side]) -> str:
 
 
 def _contacts(sides: Sequence[Side]) -> str:
-    counts = [(_sum(s.flight, "collisions"), s.flight.figures["overrides"]) for s in sides]
-    collisions = [f"{c} in {s.letter}" for s, (c, _) in zip(sides, counts, strict=True)]
-    overrides = [f"{o} in {s.letter}" for s, (_, o) in zip(sides, counts, strict=True)]
-    if not any(c for c, _ in counts):
-        return f"None collided; overrides by stereo: {_listed(overrides)}."
-    return f"Collisions: {_listed(collisions)}; overrides by stereo: {_listed(overrides)}."
+    collisions = {s.letter: _sum(s.flight, "collisions") for s in sides}
+    overrides = {s.letter: int(s.flight.figures["overrides"]) for s in sides}
+    collided = f"Collisions: {_counted(collisions)}" if any(collisions.values()) else _UNHURT
+    overrode = "stereo never overrode mono"
+    if any(overrides.values()):
+        overrode = f"overrides by stereo: {_counted(overrides)}"
+    return f"{collided}; {overrode}."
+
+
+_UNHURT = "None collided"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return _listed([f"{count} in {letter}" for letter, count in counts.items()])
 
 
 def _ways(sides: Sequence[Side]) -> str:
