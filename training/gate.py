@@ -17,17 +17,19 @@ import math
 import statistics
 from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drone.clock import ns_from_s
 from drone.errors import UserError
 from drone.geometry import DistanceMeter
 from drone.messages import Image, ModelVersion
 from drone.onboard import trust
 from drone.onboard.mono import MonoAnswer, MonoNetwork, MonoSpec
-from training.buffer import HoldOut
+from training.buffer import GUARD_S, HoldOut
 
 EXPORT_TOLERANCE = 1e-4
 """Largest difference between ONNX Runtime's and the learner's own outputs."""
@@ -35,7 +37,10 @@ GATE_RATIO, GATE_MARGIN = 1.05, 0.005
 """A candidate may have at most this held-out error: ratio times the one's to beat plus margin."""
 MIN_REVIEW_FRAMES = 20
 """Held-out frames with a known distance that it takes to roll back a flying version, or to refuse
-one for what is not its mean error."""
+one for its error in the median frame."""
+MIN_PROVEN_BLOCKS = 3
+"""Held-out blocks that it takes to refuse one for its error on the frames by which another passed:
+the frames of a block are almost one observation, and who passed by one may suit it by chance."""
 MIN_NORMAL_FRAMES = 20
 """Held-out frames that it takes to say what is a normal uncertainty."""
 
@@ -207,18 +212,26 @@ class Gate:
     def _clearly_worse(self, version: _Accepted, other: _Accepted) -> bool:
         """Return whether a version is clearly worse than another, in any of three ways.
 
-        In the mean of all frames; and once there are enough, in the mean of those by which the
-        other passed, since what came later may be wrong, and in the median frame.
+        In the mean of all frames; once there are enough, in the median frame; and in the mean of
+        those by which the other passed, since what came later may be wrong.
         """
         error, to_beat = self._errors(version, other)
         allowed = (GATE_RATIO - 1) * to_beat + GATE_MARGIN
         if error - to_beat > allowed:
             return True
-        if len(other.proven & self._by_frame(other.scores).keys()) < MIN_REVIEW_FRAMES:
+        known = self._by_frame(other.scores).keys()
+        if len(known) >= MIN_REVIEW_FRAMES and self._apart(version, other) > allowed:
+            return True
+        if self._blocks(other.proven & known) < MIN_PROVEN_BLOCKS:
             return False
         before, then = (self._male(v.scores, other.proven) for v in (version, other))
-        bought = before - then > (GATE_RATIO - 1) * then + GATE_MARGIN
-        return bought or self._apart(version, other) > allowed
+        return before - then > (GATE_RATIO - 1) * then + GATE_MARGIN
+
+    def _blocks(self, seqs: Container[int]) -> int:
+        """Return how many blocks of the held-out frames these are of."""
+        stamps = [f.stamp_ns for f in self._holdout.frames if f.seq in seqs]
+        apart = (later - sooner > ns_from_s(GUARD_S) for sooner, later in pairwise(stamps))
+        return bool(stamps) + sum(apart)
 
     def _apart(self, one: _Accepted, other: _Accepted) -> float:
         """Return by how much one's error is greater in the median frame; 0 without any frame."""
