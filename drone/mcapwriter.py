@@ -26,8 +26,6 @@ _HEAD = struct.Struct("<BQ")
 _MESSAGE = struct.Struct("<BQHIQQ")
 _MESSAGE_BYTES = _MESSAGE.size - _HEAD.size
 _MESSAGE_OPCODE = int(Opcode.MESSAGE)
-_NO_CRC = bytes(4)
-"""Of all data together: each chunk has its own."""
 _NO_TIMES = (2**64 - 1, 0)
 """First and last, of nothing."""
 
@@ -92,7 +90,7 @@ class McapWriter:
         self._first_ns, self._last_ns = self._times = _NO_TIMES
         self._chunk_indexes: list[bytes] = []
         self._metadata_indexes: list[bytes] = []
-        self._at = 0
+        self._at = self._crc = 0
         self._put(MAGIC + _record(Opcode.HEADER, _text("") + _text("drone")))
 
     def open(self, name: str, schema: tuple[str, str, bytes]) -> McapChannel:
@@ -154,7 +152,7 @@ class McapWriter:
     def close(self) -> None:
         """Write the open chunk, the index and the end."""
         self._end_chunk()
-        self._put(_record(Opcode.DATA_END, _NO_CRC))
+        self._put(_record(Opcode.DATA_END, struct.pack("<I", self._crc)))
         start = self._at
         groups, offsets = bytearray(), bytearray()
         for records in self._summary():
@@ -218,6 +216,7 @@ class McapWriter:
         self._first_ns, self._last_ns = _NO_TIMES
 
     def _put(self, data: bytes) -> None:
+        self._crc = zlib.crc32(data, self._crc)
         self._at += len(data)
         self._file.append(data)
 
