@@ -30,30 +30,6 @@ MOST_WAITING = 256
 _CALIBRATIONS = (topics.LEFT_CALIBRATION, topics.RIGHT_CALIBRATION)
 
 
-class _Streamed:
-    """One topic of the stream."""
-
-    def __init__(
-        self, name: str, schema: tuple[str, str, bytes], context: foxglove.Context
-    ) -> None:
-        kind, encoding, data = schema
-        self._channel = foxglove.Channel(
-            name,
-            schema=foxglove.Schema(name=kind, encoding=encoding, data=data),
-            message_encoding=encoding,
-            context=context,
-        )
-
-    def has_sinks(self) -> bool:
-        return bool(self._channel.has_sinks())
-
-    def log(self, data: bytes, time_ns: int, more: bytes | memoryview = b"") -> None:
-        self._channel.log(b"".join((data, more)), log_time=time_ns)
-
-    def close(self) -> None:
-        self._channel.close()
-
-
 class FoxgloveStream:
     """Serves the messages of one flight until it is closed.
 
@@ -95,10 +71,7 @@ class FoxgloveStream:
 
     def begin(self, header: LogHeader) -> None:
         """Say of which flight the messages will be."""
-        self._channels = LogChannels(self._open, header)
-
-    def _open(self, name: str, schema: tuple[str, str, bytes]) -> _Streamed:
-        return _Streamed(name, schema, self._context)
+        self._channels = LogChannels(self._context, header)
 
     def write(self, topic: Topic, message: Any) -> None:
         """Tell one message.

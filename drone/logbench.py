@@ -1,9 +1,8 @@
 """The bench of the flight log: what it costs to write beside a flight, and how near a bare writer.
 
 In come a rate, an image size and a duration, out come drops, the share of a core that writing took,
-and the throughput beside that of a bare MCAP writer (Foxglove's, with chunks of the same size and
-its own zstd, which makes files as large), both timed in turn by the CPU's clock, which other work
-on the machine moves little.
+and the throughput beside that of a bare MCAP writer with the same chunks, both timed in turn by the
+CPU's clock, which other work on the machine does not move.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Ticks and messages on the channels of a log's file, or of a live stream.
+"""Ticks and messages on the channels of a Foxglove context: of a log's file, or of a live stream.
 
-In come ticks and messages, out go encoded messages, each on its topic; where they end is for who
-opens the channels to say. What nobody takes is not encoded.
+In come ticks and messages, out go encoded messages, each on its topic; where they end is for the
+context's sinks to say. What nobody takes is not encoded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
+import foxglove
 from foxglove import messages as viewer
 
 from drone import codec, topics
@@ -23,38 +23,21 @@ _MAX_TIME_NS = 2**32 * NS_PER_S
 """Foxglove's timestamps hold unsigned 32-bit seconds."""
 
 
-class Channel(Protocol):
-    """Where the encoded messages of one topic go."""
-
-    def has_sinks(self) -> bool:
-        """Return whether anybody takes them."""
-        ...
-
-    def log(self, data: bytes, time_ns: int, more: bytes | memoryview = b"") -> None:
-        """Take one message, with its log time: its bytes, and what follows them."""
-        ...
-
-    def close(self) -> None:
-        """Take no more."""
-        ...
-
-
-Opener: TypeAlias = Callable[[str, tuple[str, str, bytes]], Channel]
-"""Makes the channel of a topic, by the schema's name, encoding and content."""
-
-
 class LogChannels:
     """The channels of one log; not for several threads at once."""
 
-    def __init__(self, opened: Opener, header: LogHeader) -> None:
+    def __init__(self, context: foxglove.Context, header: LogHeader) -> None:
         """Prepare; a channel opens with its first message.
 
         Args:
-            opened: makes the channel of a topic.
+            context: whose sinks take the messages.
             header: with calibration, offset to UTC, and how images are compressed.
         """
-        self._opened, self._header = opened, header
-        self._channels: dict[str, Channel] = {}
+        self._context, self._header = context, header
+        self._open_channels: list[foxglove.Channel] = []
+        self._channels: dict[
+            str, Any
+        ] = {}  # what a channel is beneath: it takes bytes and asks less
         self._calibrated = False
 
     def write(self, topic: Topic, message: Any) -> None:
@@ -90,7 +73,7 @@ class LogChannels:
 
     def close(self) -> None:
         """Close all channels."""
-        for channel in self._channels.values():
+        for channel in self._open_channels:
             channel.close()
 
     def _start(self, stamp_ns: int) -> None:
@@ -119,31 +102,28 @@ class LogChannels:
         time_ns = self._time_ns(stamp_ns)
         quality = self._header.jpeg_quality
         channel = self._viewer_channel(name, viewer.CompressedImage if quality else viewer.RawImage)
-        if not channel.has_sinks():
-            return
-        if quality:
-            channel.log(jpeg_image(image, time_ns, quality), time_ns)
-        else:
-            head, pixels = raw_image(image, time_ns)
-            channel.log(head, time_ns, pixels)
+        if channel.has_sinks():
+            data = jpeg_image(image, time_ns, quality) if quality else raw_image(image, time_ns)
+            channel.log(data, time_ns)
 
-    def _channel(self, topic: Topic) -> Channel:
+    def _channel(self, topic: Topic) -> Any:
         found = self._channels.get(topic.name)
         if found is None:
             name, data = codec.schema(record_class(topic))
-            found = self._open(topic.name, (name, "protobuf", data))
+            schema = foxglove.Schema(name=name, encoding="protobuf", data=data)
+            found = self._open(topic.name, schema)
         return found
 
-    def _viewer_channel(self, name: str, cls: Any) -> Channel:
-        found = self._channels.get(name)
-        if found is None:
-            schema = cls.get_schema()
-            found = self._open(name, (schema.name, schema.encoding, schema.data))
-        return found
+    def _viewer_channel(self, name: str, cls: Any) -> Any:
+        return self._channels.get(name) or self._open(name, cls.get_schema())
 
-    def _open(self, name: str, schema: tuple[str, str, bytes]) -> Channel:
-        self._channels[name] = found = self._opened(name, schema)
-        return found
+    def _open(self, name: str, schema: foxglove.Schema) -> Any:
+        channel = foxglove.Channel(
+            name, schema=schema, message_encoding="protobuf", context=self._context
+        )
+        self._open_channels.append(channel)
+        self._channels[name] = channel.base
+        return channel.base
 
     def _time_ns(self, stamp_ns: int) -> int:
         time_ns: int = stamp_ns + self._header.utc_offset_ns

@@ -9,10 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import foxglove
+from foxglove.mcap import MCAPWriteOptions
+
 from drone.logchannels import LogChannels
 from drone.logformat import HEADER_NAME, LogHeader, metadata_from_header
 from drone.mcapfile import LogFile
-from drone.mcapwriter import McapWriter
 from drone.messages import Tick
 from drone.topics import Topic
 
@@ -35,9 +37,11 @@ class LogPart:
             WorkFailedError: the file cannot be made.
         """
         self.path, self.header = path, header
+        context = foxglove.Context()
+        self._channels = LogChannels(context, header)
         self._file = LogFile(path)
-        self._writer: McapWriter | None = McapWriter(self._file, CHUNK_BYTES)
-        self._channels = LogChannels(self._writer.open, header)
+        options = MCAPWriteOptions(chunk_size=CHUNK_BYTES, compression_threads=0)
+        self._writer: Any = foxglove.open_mcap(self._file, context=context, writer_options=options)
         self._writer.write_metadata(HEADER_NAME, metadata_from_header(header))
         self._header_bytes = self.size_bytes
 
@@ -71,11 +75,6 @@ class LogPart:
         self._channels.write_tick(tick)
         self._file.check()
 
-    def abandon(self) -> None:
-        """Let go of the file as it is, if it is still open."""
-        self._writer = None
-        self._file.close()
-
     def close(self) -> None:
         """Write what is still open and the index; a second call does nothing.
 
@@ -86,6 +85,7 @@ class LogPart:
         if writer is None:
             return
         writer.write_metadata(HEADER_NAME, metadata_from_header(self.header))
+        self._channels.close()
         writer.close()
         self._file.close()
         self._file.check()

@@ -122,7 +122,6 @@ class FlightLogWriter:
         """
         if self._part is not None:
             self._on_the_part(LogPart.close)
-            self._part.abandon()
             self._part = None
 
     def _on_the_part(self, work: Callable[[LogPart], None]) -> None:

@@ -82,29 +82,16 @@ class LogFile:
         self._end = max(self._end, self._position)
         return len(data)
 
-    def append(self, data: bytes) -> None:
-        """Write the data at once, at the end."""
-        self._write_held()
-        self._write_at(data, self._end)
-        self._end += len(data)
-        self._position = self._held_at = self._end
-
     def _write_held(self) -> None:
-        """Write all that is held."""
-        if self._held:
-            held, self._held = bytes(self._held), bytearray()
-            self._write_at(held, self._held_at)
-            self._held_at += len(held)
-
-    def _write_at(self, data: bytes, at: int) -> None:
-        """Write the data, or note why not and pretend."""
+        """Write all that is held, or note why not and pretend."""
+        held, self._held = bytes(self._held), bytearray()
         done = 0
         try:
-            while done < len(data) and self._failure is None:
-                rest = data[done:] if done else data
-                done += os.pwrite(self._file.fileno(), rest, at + done)
+            while done < len(held) and self._failure is None:
+                done += os.pwrite(self._file.fileno(), held[done:], self._held_at + done)
         except OSError as error:
             self._failure = error
+        self._held_at += len(held)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """As of a file, also of one that no longer grows; MCAP's writer asks often where it is."""

@@ -23,14 +23,15 @@ _VECTOR_BYTES, _QUATERNION_BYTES = 27, 36
 _LENGTHS = (2 + _VECTOR_BYTES + 2 + _QUATERNION_BYTES, _VECTOR_BYTES, _QUATERNION_BYTES)
 
 
-def raw_image(image: Image, log_time_ns: int) -> tuple[bytes, memoryview]:
-    """Return a grey image as an encoded RawImage: its beginning, and its pixels, not copied.
+def raw_image(image: Image, log_time_ns: int) -> bytes:
+    """Return a grey image as an encoded RawImage.
 
     Raises:
         ValueError: not (H, W) uint8.
     """
     _check(image)
-    return _stamp(log_time_ns) + _raw_frame(*image.shape), image.reshape(-1).data
+    pixels = np.ascontiguousarray(image).data
+    return b"".join((_stamp(log_time_ns), _raw_frame(*image.shape), pixels))
 
 
 def jpeg_image(image: Image, log_time_ns: int, quality: int) -> bytes:

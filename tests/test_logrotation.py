@@ -241,8 +241,14 @@ def test_negative_control_without_endurance_it_is_raised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flight: list[Tick]
 ) -> None:
     full_after(monkeypatch, 1_000_000)
+    writer = FlightLogWriter(tmp_path / "flight.mcap", HEADER)
     with pytest.raises(WorkFailedError, match="No space left"):
-        write(tmp_path / "flight.mcap", flight)
+        _write_all(writer, flight)
+
+
+def _write_all(writer: FlightLogWriter, flight: list[Tick]) -> None:
+    for tick in flight:
+        writer.write_tick(tick)
 
 
 # Settings

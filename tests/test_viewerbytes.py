@@ -15,7 +15,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (6, 300), dtype=np.uint8)
 def test_bytes_read_as_the_viewers_own_messages(time_ns):
     state = vehicle(1, 2)
     for name, ours, theirs in (
-        ("RawImage", b"".join(viewerbytes.raw_image(IMAGE, time_ns)), raw_image(IMAGE, time_ns)),
+        ("RawImage", viewerbytes.raw_image(IMAGE, time_ns), raw_image(IMAGE, time_ns)),
         (
             "CompressedImage",
             viewerbytes.jpeg_image(IMAGE, time_ns, 90),
