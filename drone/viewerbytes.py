@@ -1,7 +1,7 @@
 """Foxglove's messages of every tick, as the bytes of the file: images and poses.
 
 In come an image or a vehicle state and a log time, out come protobuf bytes that read as what
-`drone.viewermessages` makes, in a fraction of the time: but for the image itself they are short.
+Foxglove's own classes make, in a fraction of the time: but for the image itself they are short.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Foxglove's messages, which viewers open without being told: images, calibration, poses.
 
-In come our images, calibration and vehicle state, out come Foxglove's protobuf messages; images
-also come back. Frames: both images and calibrations in `camera`, the left eye's optical frame (the
-right eye's offset is in its P); poses in `ned`, positions and attitudes unturned.
+In comes our calibration, out come Foxglove's protobuf messages; images come back. What is written
+every tick is made by `drone.viewerbytes`. Frames: both images and calibrations in `camera`, the
+left eye's optical frame (the right eye's offset is in its P); poses in `ned`, positions and
+attitudes unturned.
 """
 
 from __future__ import annotations
@@ -18,30 +19,10 @@ from google.protobuf.message import DecodeError
 
 from drone.clock import NS_PER_S
 from drone.geometry import StereoCalibration
-from drone.messages import Image, VehicleState
+from drone.messages import Image
 
 CAMERA_FRAME = "camera"
 WORLD_FRAME = "ned"
-
-
-def raw_image(image: Image, log_time_ns: int) -> viewer.RawImage:
-    """Return a grey image as Foxglove's RawImage.
-
-    Raises:
-        ValueError: not (H, W) uint8.
-    """
-    if image.ndim != 2 or image.dtype != np.uint8:
-        raise ValueError(f"an image must be (H, W) uint8, not {image.shape} {image.dtype}")
-    height, width = image.shape
-    return viewer.RawImage(
-        timestamp=_timestamp(log_time_ns),
-        frame_id=CAMERA_FRAME,
-        width=width,
-        height=height,
-        encoding="mono8",
-        step=width,
-        data=image.tobytes(),
-    )
 
 
 def image_from_raw(data: bytes) -> Image:
@@ -57,23 +38,6 @@ def image_from_raw(data: bytes) -> Image:
     if raw.encoding != "mono8" or raw.step != raw.width:
         raise ValueError(f"an image must be mono8 without padding, not {raw.encoding!r}")
     return np.frombuffer(bytearray(raw.data), np.uint8).reshape(raw.height, raw.width)
-
-
-def jpeg_image(image: Image, log_time_ns: int, quality: int) -> viewer.CompressedImage:
-    """Return a grey image as Foxglove's CompressedImage: smaller, and no longer exact.
-
-    Raises:
-        ValueError: not (H, W) uint8.
-    """
-    if image.ndim != 2 or image.dtype != np.uint8:
-        raise ValueError(f"an image must be (H, W) uint8, not {image.shape} {image.dtype}")
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return viewer.CompressedImage(
-        timestamp=_timestamp(log_time_ns),
-        frame_id=CAMERA_FRAME,
-        format="jpeg",
-        data=data.tobytes(),
-    )
 
 
 def image_from_jpeg(data: bytes) -> Image:
@@ -114,20 +78,6 @@ def camera_calibrations(
         for shift in (0.0, -calibration.disparity_metres)
     )
     return left, right
-
-
-def pose_in_frame(vehicle: VehicleState, log_time_ns: int) -> viewer.PoseInFrame:
-    """Return the vehicle's position and attitude, unturned, in the frame `ned`."""
-    w, x, y, z = vehicle.attitude
-    north, east, down = vehicle.position_m
-    return viewer.PoseInFrame(
-        timestamp=_timestamp(log_time_ns),
-        frame_id=WORLD_FRAME,
-        pose=viewer.Pose(
-            position=viewer.Vector3(x=north, y=east, z=down),
-            orientation=viewer.Quaternion(x=x, y=y, z=z, w=w),
-        ),
-    )
 
 
 def _timestamp(log_time_ns: int) -> viewer.Timestamp:
