@@ -284,9 +284,11 @@ def _if_normal(
         return licence, strange_ns
     if unsure > config.max_uncertainty:
         reason = f"mono is unsure ({unsure:.1f}, {config.max_uncertainty:g} allowed)"
-    else:
+    elif unfamiliar > config.max_unfamiliarity:
         limit = config.max_unfamiliarity
         reason = f"images unlike what was learned ({unfamiliar:.1f}, {limit:g} allowed)"
+    else:
+        reason = f"mono was out of its depth less than {config.familiar_again_s:g} s ago"
     return _Licence(False, False, licence.stands, reason), strange_ns
 
 

@@ -427,6 +427,9 @@ def test_unfamiliar_images_withhold_the_licence_within_two_seconds_and_give_it_b
     assert not any(held[held.index(False) :])
     assert state.report.reason == "images unlike what was learned (4.0, 1.5 allowed)"
     assert not state.report.frozen
+    waiting, held = look(state, [0.5] * 15, 107.0, stereo_ok)
+    assert not held[-1]
+    assert waiting.report.reason == "mono was out of its depth less than 2 s ago"
     state, held = look(state, [0.5] * 60, 107.0, stereo_ok)
     regained_s = held.index(True) / 10
     assert FAMILIAR.familiar_again_s <= regained_s <= FAMILIAR.familiar_again_s + 1.0
