@@ -54,7 +54,7 @@ def _print(folder: Path, runs: Sequence[RunSummary]) -> None:
         return
     table = Table(box=None)
     for name in ("when", "run", "source"):
-        table.add_column(name, no_wrap=name == "when", overflow="fold")
+        table.add_column(name, no_wrap=name == "when", overflow="fold", min_width=len(name))
     for name in ("seed", "time", "s/w/m/h %", "collisions", "size"):
         table.add_column(name, justify="right", no_wrap=True)
     for r in runs:
@@ -67,7 +67,7 @@ def _print(folder: Path, runs: Sequence[RunSummary]) -> None:
 
 def _cells(r: RunSummary) -> tuple[str, ...]:
     return (
-        f"{r.when:%Y-%m-%d %H:%M:%S}",
+        f"{r.when:%Y-%m-%d %H:%M}",
         r.name + (" (damaged)" if r.damaged else ""),
         r.source or "–",
         "–" if r.seed is None else str(r.seed),
