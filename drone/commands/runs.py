@@ -52,8 +52,8 @@ def _print(folder: Path, runs: Sequence[RunSummary]) -> None:
     if not runs:
         console.print(f"{folder}: no runs yet; drone fly makes one.")
         return
-    table = Table(box=None)
-    for name in ("when", "run", "source"):
+    table = Table(box=None, pad_edge=False)
+    for name in ("when", "run", "from"):
         table.add_column(name, no_wrap=name == "when", overflow="fold", min_width=len(name))
     for name in ("seed", "time", "s/w/m/h %", "collisions", "size"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -67,8 +67,8 @@ def _print(folder: Path, runs: Sequence[RunSummary]) -> None:
 
 def _cells(r: RunSummary) -> tuple[str, ...]:
     return (
-        f"{r.when:%Y-%m-%d %H:%M}",
-        r.name + (" (damaged)" if r.damaged else ""),
+        f"{r.when:%Y-%m-%d %H:%M:%S}",
+        r.name + (" !" if r.damaged else ""),
         r.source or "–",
         "–" if r.seed is None else str(r.seed),
         "–" if math.isnan(r.duration_s) else f"{r.duration_s:.0f} s",
