@@ -1,5 +1,5 @@
 # Works from a fresh clone with nothing but make and a fitting Python.
-#   make fly    the whole story in the simulated room, about two minutes
+#   make fly    the whole story in the simulated room, two to five minutes
 #   make test   the test suite
 #   make check  format, lint, types, import contracts
 

@@ -10,8 +10,7 @@
 freezes at a time drawn for the seed between 80 and 320 s, and what happens in the next 60 s is
 counted. `plain`: stereo alone with unknown taken as free, stereo alone with unknown taken as stop,
 and both cues with what was learned, trust included, in a `mixed` room before. One line of JSON per
-flight; a flight that has its line is not flown again. Flights leave no run folders, but with
-`--runs` those of `eye`.
+flight; a flight that has its line is not flown again. Run folders are kept with `--runs` alone.
 """
 
 from __future__ import annotations
@@ -71,13 +70,13 @@ def eye(seed: int, runs: Path | None, *overrides: str) -> dict[str, Any]:
 
 def never(seed: int, runs: Path | None) -> dict[str, Any]:
     """Lose an eye without ever having learned."""
-    return eye(seed, None, *UNTAUGHT)
+    return eye(seed, runs, *UNTAUGHT)
 
 
 def stereo(seed: int, runs: Path | None) -> dict[str, Any]:
     """Fly by stereo alone for two minutes."""
     only = "pilot.switching.strategy=stereo_only"
-    return flown(configured(seed, 120.0, *UNTAUGHT, only), 0.0)
+    return flown(configured(seed, 120.0, *UNTAUGHT, only), 0.0, runs=runs)
 
 
 def plain(seed: int, runs: Path | None) -> dict[str, Any]:
@@ -88,11 +87,11 @@ def plain(seed: int, runs: Path | None) -> dict[str, Any]:
             start = Start()
             if name == "both cues":
                 start = Start(memory=Path(folder) / "memory")
-                flown(configured(seed, LEARNED_S), 0.0, start)
+                flown(configured(seed, LEARNED_S), 0.0, start, runs)
             else:
                 overrides = (*overrides, *UNTAUGHT)
             room = "sim.room.difficulty=plain"
-            found[name] = flown(configured(seed, PLAIN_S, room, *overrides), 0.0, start)
+            found[name] = flown(configured(seed, PLAIN_S, room, *overrides), 0.0, start, runs)
     return found
 
 
@@ -261,7 +260,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--save", type=Path)
-    parser.add_argument("--runs", type=Path, help="keep the run folders of `eye` here")
+    parser.add_argument("--runs", type=Path, help="keep the run folders here")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.what != "report":

@@ -62,8 +62,12 @@ class LogNotes:
         self._unreadable[name] = self._unreadable.get(name, 0) + 1
 
     def log_time(self, name: str, apart_ns: int) -> None:
-        """Note by how much a message's log time differs from its stamp."""
-        if abs(apart_ns) > max(TOLERANCE_NS, self._apart_ns.get(name, 0)):
+        """Note by how much a message's log time differs from its stamp.
+
+        The model that flies when a file begins was made before, and keeps its stamp.
+        """
+        most_ns = max(TOLERANCE_NS, self._apart_ns.get(name, 0))
+        if name != topics.FLYING.name and abs(apart_ns) > most_ns:
             self._apart_ns[name] = abs(apart_ns)
 
     def tick(self, tick: Tick) -> None:

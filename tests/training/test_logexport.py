@@ -142,7 +142,9 @@ def test_a_part_verifies_from_its_own_state(flown, tmp_path, start_s, end_s):
 def test_a_part_has_the_model_that_flew(flown, tmp_path):
     models = list(FlightLog(flown).messages(topics.MODEL))
     to_mcap(flown, tmp_path / "part.mcap", Wanted((), 18.0))
-    flying = list(FlightLog(tmp_path / "part.mcap").messages(topics.FLYING))
+    part = FlightLog(tmp_path / "part.mcap")
+    flying = list(part.messages(topics.FLYING))
+    assert part.notes == (), "it was made before, which is no clock that is off"
     before = [
         m for m in models if m.stamp_ns < FlightLog(flown).header.utc_offset_ns + 1018 * 10**9
     ]
