@@ -20,6 +20,7 @@ COMMANDS = {
     "runs": "list the flights that there are",
     "tune": "tune the thresholds of trust on flights of your own",
     "report": "make the report of a flight anew",
+    "experiment": "repeat the paper's experiments, with intervals",
     "export": "write the model of a flight as one file, float or int8",
     "calibrate": "calibrate a stereo camera from pictures of a board",
     "bench": "measure this stack against its floors",

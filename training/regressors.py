@@ -182,7 +182,44 @@ class Perceptron:
         return _add_layer(graph, "mlp", active, weights, bias)
 
 
+class Guesses:
+    """Looks at the image only to draw from: the answer is one of the targets, any of them.
+
+    What a learner is worth shows beside one that knows the answers, and not when to give which.
+    """
+
+    def fit(self, features: Samples, targets: Targets) -> None:
+        """Keep the targets."""
+        self._targets = targets
+
+    def predict(self, features: Samples) -> Targets:
+        """Return a target per image; the same image draws the same."""
+        drawn = np.mod(features @ _draws(), 1.0)
+        index = np.minimum((drawn * len(self._targets)).astype(np.int64), len(self._targets) - 1)
+        return np.asarray(self._targets[index], np.float64)
+
+    def add_to(self, graph: Graph, features: str) -> str:
+        """Append the draw, in double precision: its last digits are the random ones."""
+        double = graph.add("Cast", [features], "double", to=TensorProto.DOUBLE)
+        total = graph.add("MatMul", [double, graph.constant("draws", _draws()[:, None])], "total")
+        drawn = graph.add("Sub", [total, graph.add("Floor", [total], "whole")], "drawn")
+        count = graph.constant("count", np.array([float(len(self._targets))]))
+        rank = graph.add("Floor", [graph.add("Mul", [drawn, count], "scaled_draw")], "rank")
+        last = graph.constant("last", np.array([len(self._targets) - 1.0]))
+        index = graph.add(
+            "Cast", [graph.add("Min", [rank, last], "rank_kept")], "index", to=TensorProto.INT64
+        )
+        targets = graph.constant("targets", self._targets.astype(np.float32))
+        return graph.add("Gather", [targets, index], "guess")
+
+
+def _draws() -> NDArray[np.float64]:
+    """Return how much of each feature is summed before the whole part is thrown away."""
+    return np.random.default_rng(0).uniform(1e3, 1e4, FEATURES)
+
+
 REGRESSORS: dict[str, Callable[[], Regressor]] = {
+    "random": Guesses,
     "texton-knn": Neighbours,
     "texton-linear": Linear,
     "texton-gp": GaussianProcess,

@@ -12,8 +12,9 @@ from drone.config.base import NotNegative, Positive, Section
 class LearnerConfig(Section):
     """Learning in lockstep: a fixed number of steps per labelled frame."""
 
-    kind: Literal["cnn", "texton-knn", "texton-linear", "texton-gp", "texton-mlp"] = "cnn"
-    """The network, or one of the paper's learners."""
+    kind: Literal["cnn", "texton-knn", "texton-linear", "texton-gp", "texton-mlp", "random"] = "cnn"
+    """The network, one of the paper's learners, or, to compare with, one that guesses: its answers
+    are labels that it saw, in any order."""
     start: Literal["warm", "fresh"] = "warm"
     """Of the network: from weights pre-trained in other rooms, or from none."""
     both_eyes: bool = True

@@ -1,0 +1,79 @@
+"""Charts of findings, drawn with Matplotlib into a figure that is given.
+
+Colours are of Okabe and Ito's set, which colour-blind readers tell apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from training.experiments.statistics import Estimate
+
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#7f7f7f", "#000000")
+Draw = Callable[[Any], None]
+
+
+def bars(titles: Sequence[str], panels: Mapping[str, Sequence[Estimate]]) -> Draw:
+    """Return a chart with a panel per measure, and a dot with its interval per arm.
+
+    Args:
+        titles: of the arms, from the top down.
+        panels: measure -> one figure per arm.
+    """
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        places = range(len(titles), 0, -1)
+        for axis, (name, estimates) in zip(axes, panels.items(), strict=True):
+            for index, (place, estimate) in enumerate(zip(places, estimates, strict=True)):
+                _dot(axis, estimate, place, COLOURS[index % len(COLOURS)])
+            axis.set_title(name, fontsize=9, loc="left")
+            axis.set_xlim(left=0)
+            axis.grid(axis="x", alpha=0.3)
+            axis.set_ylim(0.4, len(titles) + 0.6)
+        axes[0].set_yticks(list(places), titles, fontsize=8)
+
+    return draw
+
+
+def _dot(axis: Any, estimate: Estimate, place: float, colour: str) -> None:
+    if not math.isfinite(estimate.mean):
+        return
+    if math.isfinite(estimate.low) and math.isfinite(estimate.high):
+        axis.plot([estimate.low, estimate.high], [place, place], color=colour, lw=2, alpha=0.5)
+    axis.plot([estimate.mean], [place], "o", color=colour, ms=5)
+
+
+def curves(
+    x_title: str,
+    y_title: str,
+    lines: Mapping[str, Sequence[tuple[float, Estimate]]],
+    log_x: bool = False,
+) -> Draw:
+    """Return a chart of lines with their intervals as bands."""
+
+    def draw(figure: Any) -> None:
+        axis = figure.subplots()
+        for index, (name, points) in enumerate(lines.items()):
+            colour = COLOURS[index % len(COLOURS)]
+            known = [(x, e) for x, e in points if math.isfinite(e.mean)]
+            xs = [x for x, _ in known]
+            axis.plot(xs, [e.mean for _, e in known], "o-", color=colour, ms=3, lw=1.5, label=name)
+            low, high = [e.low for _, e in known], [e.high for _, e in known]
+            axis.fill_between(xs, low, high, color=colour, alpha=0.15, lw=0)
+        if log_x:
+            axis.set_xscale("log")
+        finish(axis, x_title, y_title)
+
+    return draw
+
+
+def finish(axis: Any, x_title: str, y_title: str) -> None:
+    """Give an axis its titles, a grid and a legend."""
+    axis.set_xlabel(x_title)
+    axis.set_ylabel(y_title)
+    axis.grid(alpha=0.3)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize=8, frameon=False)
