@@ -8,6 +8,8 @@ from training.regressors import NEIGHBOURS, REGRESSORS, Neighbours
 from training.textons import FEATURES, Graph, add_features, default_dictionary
 
 SIZE = (48, 80)
+LEARNING = [name for name in REGRESSORS if name != "random"]
+"""Those that are meant to."""
 
 
 def problem(count, seed=0):
@@ -18,14 +20,44 @@ def problem(count, seed=0):
     return features, 4 * features[:, 0] + np.sin(3 * features[:, 1])
 
 
-@pytest.mark.parametrize("name", REGRESSORS)
-def test_it_learns(name):
+def error_of(name):
+    """The mean error on unseen samples, beside that of always answering the mean."""
     regressor = REGRESSORS[name]()
     features, targets = problem(600)
     regressor.fit(features, targets)
     unseen, truth = problem(100, seed=1)
     error = np.abs(regressor.predict(unseen) - truth).mean()
-    assert error < 0.8 * np.abs(truth - targets.mean()).mean()
+    return error, np.abs(truth - targets.mean()).mean()
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_it_learns(name):
+    error, of_the_mean = error_of(name)
+    assert error < 0.8 * of_the_mean
+
+
+def test_guesses_learn_nothing_but_which_answers_there_are():
+    """The negative control of the learners: it is worse than to answer the mean."""
+    error, of_the_mean = error_of("random")
+    assert error > 1.1 * of_the_mean
+    guesses = REGRESSORS["random"]()
+    features, targets = problem(40)
+    guesses.fit(features, targets)
+    unseen, _ = problem(400, seed=1)
+    answers = guesses.predict(unseen)
+    assert set(answers) <= set(targets)
+    assert len(set(answers)) == len(targets), "of 400 draws, every target is one"
+
+
+def test_guesses_draw_the_same_for_the_same_image():
+    guesses, again = REGRESSORS["random"](), REGRESSORS["random"]()
+    features, targets = problem(40)
+    guesses.fit(features, targets)
+    again.fit(features, targets)
+    assert guesses.predict(features).tolist() == again.predict(features).tolist()
+    one_by_one = [guesses.predict(row[None])[0] for row in features]
+    assert one_by_one == guesses.predict(features).tolist()
+    assert guesses.predict(features).tolist() != targets.tolist(), "nor are they looked up"
 
 
 @pytest.mark.parametrize("name", REGRESSORS)

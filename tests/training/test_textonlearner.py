@@ -78,7 +78,7 @@ def test_a_version_flies_by_the_model_contract(kind):
         assert answer.inverse_depth == pytest.approx(1 / found_m, rel=1e-5)
         assert answer.obstacle_m(METER, LEVEL, 1.5) == pytest.approx(found_m, rel=0.01)
         errors.append(abs(math.log(found_m / label.obstacle_m)))
-    assert np.mean(errors) < 0.15
+    assert (np.mean(errors) < 0.15) == (kind != "random"), "who guesses is the negative control"
     assert json.loads(version.summary)["learner"] == kind
 
 
