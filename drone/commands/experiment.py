@@ -32,7 +32,12 @@ def parser() -> argparse.ArgumentParser:
         "drone experiment strategies --quick\n  drone experiment strategies --seeds 0-4 "
         "--only learner=texton-knn\n  drone experiment --list",
     )
-    p.add_argument("names", nargs="*", metavar="NAME", help="which; 'all' for all of them")
+    p.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="which; 'all' for all of them; module:ATTRIBUTE for one of your own",
+    )
     p.add_argument("--list", action="store_true", help="say which there are, and end")
     p.add_argument("--quick", action="store_true", help="a smoke version, in a minute")
     p.add_argument("--seeds", metavar="A-B", help="other seeds than the experiment's own")
@@ -90,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     found = {c.experiment.name: _one(c, folder, args) for c in campaigns}
     from training.experiments.page import write_index
 
-    index = write_index(folder, list(EXPERIMENTS))
+    index = write_index(folder)
     if args.json:
         print_json({"experiments": found})
     else:
@@ -116,7 +121,7 @@ def _campaign(name: str, scope: Scope, folder: Path, as_flown: bool) -> Campaign
     from training.experiments.campaign import Campaign, versions_in
 
     experiment = experiment_of(name)
-    own = folder / name
+    own = folder / experiment.name
     version = None
     if as_flown:
         version = next(iter(versions_in(own)), None)
@@ -155,7 +160,7 @@ def _one(campaign: Campaign, folder: Path, args: argparse.Namespace) -> dict[str
         with many_progress(len(campaign.left), args.json, f"of {experiment.name}") as advance:
             campaign.run(engine, lambda row: advance())
     findings = experiment.analyse(campaign.rows)
-    page = write_page(campaign, findings, folder, _again(experiment.name, args))
+    page = write_page(campaign, findings, folder, _again(experiment.where, args))
     if not args.json:
         _show(findings, page)
     return {

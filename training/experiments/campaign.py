@@ -49,7 +49,7 @@ class Campaign:
             UserError: an unknown factor or level; a file in the folder that is not one of rows.
         """
         self.experiment, self.scope = experiment, scope
-        self.version = version or code_version()
+        self.version = version or code_version(experiment.run)
         self.store = Store(folder, self.version)
         seeds = scope.seeds
         if seeds is None:
@@ -100,7 +100,7 @@ def _chosen(experiment: Experiment, seeds: Sequence[int], scope: Scope) -> list[
         for level in levels:
             if level not in known:
                 raise UserError(f"{factor} has no level {level!r}; there are: {', '.join(known)}")
-    tasks = experiment.tasks(seeds, scope.quick)
+    tasks = [t._replace(experiment=experiment.where) for t in experiment.tasks(seeds, scope.quick)]
     chosen = [t for t in tasks if all(dict(t.factors)[f] in only[f] for f in only)]
     if not chosen:
         raise UserError(f"{experiment.name}: no arm has these levels together; see --list")

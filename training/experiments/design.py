@@ -132,6 +132,7 @@ class Experiment:
         analyse: rows -> findings.
         cpu_s: processor seconds per task, roughly, before any was timed.
         quick_cpu_s: likewise, of the smoke version.
+        where: how any process finds it (`experiment_of`), if that is not by its name.
     """
 
     name: str
@@ -147,6 +148,11 @@ class Experiment:
     analyse: Callable[[Sequence[Row]], Findings]
     cpu_s: float
     quick_cpu_s: float
+    where: str = ""
+
+    def __post_init__(self) -> None:
+        """Be found by name where nothing else is said."""
+        object.__setattr__(self, "where", self.where or self.name)
 
 
 def configured(seed: int, duration_s: float, *overrides: str, file: str = "room.toml") -> Config:

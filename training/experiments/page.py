@@ -14,6 +14,7 @@ from typing import Any
 from drone import __version__
 from drone.runfolder import strict_json
 from drone.wholefile import write_whole
+from training.experiments import EXPERIMENTS
 from training.experiments.campaign import Campaign
 from training.experiments.design import Findings, Picture, Row, Table
 
@@ -51,16 +52,16 @@ def write_page(campaign: Campaign, findings: Findings, folder: Path, command: st
     return page
 
 
-def write_index(folder: Path, names: Sequence[str]) -> Path:
+def write_index(folder: Path) -> Path:
     """Write the page that lists all experiments beside what the paper claims, return its path."""
+    there = {path.parent.name for path in folder.glob(f"*/{FIGURES}")}
+    ours = [name for name in EXPERIMENTS if name in there]
     rows = []
-    for name in names:
-        path = folder / name / FIGURES
-        if path.exists():
-            record = json.loads(path.read_text(encoding="utf-8"))
-            flown = f"{record['n']} of {record['tasks']}"
-            found = (f"[{name}]({name}.md)", record["question"], record["claim"])
-            rows.append((*found, record["headline"], flown))
+    for name in (*ours, *sorted(there - set(ours))):
+        record = json.loads((folder / name / FIGURES).read_text(encoding="utf-8"))
+        flown = f"{record['n']} of {record['tasks']}"
+        found = (f"[{name}]({name}.md)", record["question"], record["claim"])
+        rows.append((*found, record["headline"], flown))
     columns = ("experiment", "question", "the paper", "found here", "tasks done")
     table = _table(Table("", columns, tuple(rows)))
     text = (

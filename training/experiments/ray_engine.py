@@ -15,6 +15,7 @@ import ray
 from ray.exceptions import RayError
 
 from drone.errors import DroneError, UserError, WorkFailedError
+from training.experiments import experiment_of
 from training.experiments.codeversion import code_version
 from training.experiments.design import Row, Task
 from training.experiments.engine import TRIES, Engine, run_task
@@ -69,10 +70,11 @@ def _rows(tasks: Sequence[Task], version: str, at_once: int) -> Iterator[Row]:
 
 
 def _run(task: Task, version: str) -> Row:
-    if code_version() != version:
+    own = code_version(experiment_of(task.experiment).run)
+    if own != version:
         raise WorkFailedError(
-            f"a node has other code ({code_version()}) than this machine ({version}): install the "
-            "same version of drone on every node"
+            f"a node has other code ({own}) than this machine ({version}): install the same "
+            "versions of Python and of drone on every node"
         )
     return run_task(task, version)
 
