@@ -37,21 +37,23 @@ def scores_of(log: FlightLog, config: Config, from_s: Sequence[float]) -> list[F
         config: of the flight.
         from_s: where the parts begin, s of flight, the first at 0; each ends where the next begins.
     """
-    scores = [FlightScore(config.pilot.switching.stop_m, config.pilot.go_m) for _ in from_s]
-    starts_s, part, position_m = list(from_s[1:]), 0, (math.nan,) * 3
+    scores = [FlightScore(config.pilot.switching.stop_m, config.pilot.go_m)]
+    position_m = (math.nan,) * 3
     for found in _by_tick(log):
         decision: Decision | None = found.get(Decision)
         if decision is None:
             continue
-        while part < len(starts_s) and s_from_ns(decision.stamp_ns) >= starts_s[part]:
-            part += 1
-        score, truth = scores[part], found.get(Truth)
+        while len(scores) < len(from_s) and s_from_ns(decision.stamp_ns) >= from_s[len(scores)]:
+            scores.append(scores[-1].next_part())
+        score, truth = scores[-1], found.get(Truth)
         for _ in range(found.get("collisions", 0)):
             score.collided()
         if truth is not None:  # simulation tells it of every frame
             position_m = truth.position_m
             score.see(found.get(DistanceLabel), found.get(MonoEstimate), truth)
         score.decided(decision, position_m, truth is not None)
+    while len(scores) < len(from_s):  # the flight ended before
+        scores.append(scores[-1].next_part())
     return scores
 
 

@@ -87,6 +87,10 @@ class DistanceErrors:
         self._count += 1
         self._last = reference_m
 
+    def next_part(self) -> DistanceErrors:
+        """Return what counts on from here, with the same baselines."""
+        return DistanceErrors(_sum=self._sum, _count=self._count, _last=self._last)
+
     def to_dict(self) -> dict[str, Any]:
         """Return `*_male` (mean absolute log error) and `delta_125` of mono, and their n."""
         mono = self.errors["mono"]
@@ -184,6 +188,25 @@ class FlightScore:
     def published(self, model: ModelVersion) -> None:
         """Count a model version."""
         self.model_versions += model.valid
+
+    def next_part(self) -> FlightScore:
+        """Return the score of what follows; what both count adds up to that of the whole."""
+        return FlightScore(
+            self.stop_m,
+            self.go_m,
+            max(0, self.skip_frames - self.frames),
+            distance_errors=self.distance_errors.next_part(),
+            _first_ns=self._last_ns,
+            _last_ns=self._last_ns,
+            _position_m=self._position_m,
+            _mode=self._mode,
+            _overriding=self._overriding,
+            _manoeuvre=self._manoeuvre,
+            _turn_s=self._turn_s,
+            _hop_s=self._hop_s,
+            _reference_m=self._reference_m,
+            _hidden_m=self._hidden_m,
+        )
 
     @property
     def simulated_s(self) -> float:

@@ -16,6 +16,7 @@ from drone import config, topics
 from drone.cli import main
 from drone.errors import UserError
 from drone.flightlog import FlightLog, FlightLogWriter
+from drone.logscore import counts_of, scores_of
 from drone.messages import Mode
 from drone.replay import verify
 from drone.runfolder import RunFolder
@@ -78,6 +79,23 @@ def test_without_trust_a_dead_eye_ends_in_hold_then_land(flight):
     kinds = [kind for kind, _ in events]
     assert kinds.index("fault") < kinds.index("mode") < kinds.index("landed")
     assert any("right eye black" in detail for _, detail in events)
+
+
+@pytest.mark.parametrize("cut_s", [(), (6.0,), (7.03,)])
+def test_its_log_scores_as_the_flight_did_whole_or_in_parts(flight, cut_s):
+    tree = config.load(flight.run.config)
+    scores = scores_of(FlightLog(flight.run.log), tree, [0.0, *cut_s])
+    parts, figures = [counts_of(score) for score in scores], flight.figures
+    told = {key: sum(part[key] for part in parts) for key in parts[0] if "trust" not in key}
+    assert told["seconds"] == pytest.approx(figures["simulated_s"], abs=2e-3)
+    assert told["metres"] == pytest.approx(sum(figures["distance_m"].values()), abs=4e-3)
+    assert told["collisions"] == sum(figures["collisions"].values())
+    assert told["overrides"] == figures["overrides"]
+    measures = figures["measures"]
+    assert told["log_error_n"] == measures["obstacle_distance"]["n"]
+    stereo = measures["mono_against_stereo"]
+    assert told["caught_stereo"] + told["missed_stereo"] == stereo["positives"]
+    assert told["needless_stereo"] + told["free_stereo"] == stereo["negatives"]
 
 
 def test_run_folder_is_complete(flight):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from drone.config import Config, loads
+from drone.errors import WorkFailedError
 from drone.flightlog import FlightLog
 from drone.logscore import counts_of, scores_of
 from training.experiments.design import Task
@@ -49,8 +50,10 @@ def fly(task: Task, more: More | None = None) -> dict[str, Any]:
 
 
 def _flown(config: Config, folder: Path, start: Start) -> FlightLog:
-    """Fly once; an interrupted flight is none."""
+    """Fly once; an interrupted flight is none, nor is one whose log ends before it."""
     result = run_flight(FlightSpec(config, folder, start))
     if result.figures["interrupted"]:
         raise KeyboardInterrupt
+    if "log_problem" in result.figures:
+        raise WorkFailedError(f"the flight's log ended early: {result.figures['log_problem']}")
     return FlightLog(result.run.log)
