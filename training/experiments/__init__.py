@@ -21,6 +21,10 @@ from training.experiments.design import Experiment
 EXPERIMENTS: Mapping[str, str] = MappingProxyType(
     {
         "strategies": "cold turkey, DAgger and training wheels, then stereo off",
+        "ardrone-room": "the paper's flight test: ten minutes of mono in its room",
+        "data-bias": "what mono sees once it is in control, against what it learned from",
+        "camera-loss": "an eye is lost at a random time",
+        "texture": "textured, mixed and plain rooms: what the second cue adds",
     }
 )
 """Name -> what it is about, in a line; the module has the name with underscores."""

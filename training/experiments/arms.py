@@ -19,6 +19,7 @@ from training.experiments.statistics import (
     difference,
     rate,
     ratio,
+    share,
 )
 
 
@@ -108,6 +109,11 @@ class Arm:
 def arm(name: str, rows: Sequence[Row], part: str = "after", **factors: str) -> Arm:
     """Return the arm of some levels."""
     return Arm(name, {row.seed: row.figures[part] for row in rows if row.like(**factors)})
+
+
+def collided_share(of: Arm) -> Estimate:
+    """Return the share of flights with a collision."""
+    return share(*of.share_of_flights("collisions"))
 
 
 def compared(name: str, ours: Arm, theirs: Arm) -> Difference:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from drone.config import Config, launch_folder, load
 
+UNTAUGHT = ("learner.steps_per_frame=0", "learner.start=fresh")
+"""A learner that learns nothing: nothing flies but stereo."""
 Factors = tuple[tuple[str, str], ...]
 """The arm a task belongs to: (factor, level), in the experiment's order."""
 

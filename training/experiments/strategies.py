@@ -17,7 +17,15 @@ from training.experiments.arms import (
     measures_json,
     measures_table,
 )
-from training.experiments.design import Experiment, Findings, Picture, Row, Task, configured
+from training.experiments.design import (
+    UNTAUGHT,
+    Experiment,
+    Findings,
+    Picture,
+    Row,
+    Task,
+    configured,
+)
 from training.experiments.statistics import Difference
 
 LEARN_S, ALONE_S = 120.0, 120.0
@@ -34,7 +42,6 @@ KNN = (
 """As in the paper (launch/texton_knn.toml)."""
 LEARNERS: dict[str, tuple[str, ...]] = {"texton-knn": KNN, "cnn": ()}
 RANDOM = (*KNN, "learner.kind=random")
-UNTAUGHT = ("learner.steps_per_frame=0", "learner.start=fresh")
 QUICK = ("learner.publish_s=5",)
 PAPER = (
     *("pilot.avoidance.kind=paper", "pilot.avoidance.look_at_corners=false"),
