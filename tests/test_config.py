@@ -31,6 +31,12 @@ def refusal(text="", overrides=()):
 # What is right
 
 
+def test_a_width_without_pretrained_weights_starts_fresh():
+    assert "has no pre-trained weights" in refusal("[learner]\nwidth = 8")
+    assert load(None, ["learner.width=8", "learner.start=fresh"]).learner.width == 8
+    assert load(None, ["learner.width=8", "learner.kind=texton-knn"]).learner.width == 8
+
+
 def test_the_defaults_are_a_configuration():
     assert load() == Config() == loads("", "nothing")
 

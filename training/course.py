@@ -21,7 +21,14 @@ from numpy.typing import NDArray
 
 from drone.clock import ns_from_s, s_from_ns
 from drone.config import Config
-from drone.messages import DistanceLabel, ModelVersion, StereoFrame, TrustReport, Vector3
+from drone.messages import (
+    DistanceLabel,
+    FloatGrid,
+    ModelVersion,
+    StereoFrame,
+    TrustReport,
+    Vector3,
+)
 from drone.onboard import trust
 from drone.onboard.mono import MonoNetwork
 from drone.onboard.perception import Perception
@@ -29,6 +36,7 @@ from drone.sim import labelflight
 from drone.sim.cameras import calibration_of
 from drone.sim.labelflight import fpr_at
 from training.learners import trainer_for
+from training.store import Memory
 from training.trainer import Syllabus
 
 AT_S = (15, 30, 60, 120, 300)
@@ -101,12 +109,13 @@ class Course:
 class Student:
     """One learner with its trust, as they go through a flight."""
 
-    def __init__(self, config: Config, seed: int) -> None:
-        """Begin with nothing learned in flight.
+    def __init__(self, config: Config, seed: int, memory: Memory | None = None) -> None:
+        """Begin with nothing learned in flight, or go on from another flight.
 
         Args:
             config: camera, pilot and learner.
             seed: of all that is random in the learner.
+            memory: of another student (`remembered`).
         """
         calibration = calibration_of(config.sim.camera)
         self.perception = Perception(config.pilot, calibration)
@@ -125,6 +134,8 @@ class Student:
         self._trust = trust.TrustState()
         self.model: ModelVersion | None = None
         self.course = Course()
+        if memory is not None:
+            self._recall(memory)
 
     @property
     def licence(self) -> TrustReport:
@@ -134,9 +145,9 @@ class Student:
     def take(self, moment: Moment) -> float:
         """Test on a moment, then learn from it; return the distance that would fly, m or NaN."""
         now_ns, pilot = moment.frame.stamp_ns, self._config.pilot
+        self._trust = trust.begun(self._trust, now_ns)
         stop_m = pilot.switching.stop_m
-        label_m = moment.label.obstacle_m if moment.label.valid else math.nan
-        mean_m = math.nan
+        label_m, mean_m = stereo_m(moment), math.nan
         if self.model is not None:
             seen = self._eye.look(moment)
             glance = trust.Glance(now_ns, seen.unfamiliarity, seen.uncertainty)
@@ -164,6 +175,17 @@ class Student:
         self.course.frozen.append(copy)
         return copy
 
+    def remembered(self) -> Memory:
+        """Return what another student can go on from."""
+        return self._trainer.remembered()
+
+    def _recall(self, memory: Memory) -> None:
+        self._trainer.recall(memory)
+        flying, labels = self._trainer.testimony()
+        self._trust = trust.remembering(labels, self._config.pilot.switching.stop_m)
+        if flying is not None:
+            self._fly(flying)
+
     def _learn(self, moment: Moment) -> None:
         started_s = time.process_time()
         self._trainer.observe(moment.frame, moment.label, moment.down)
@@ -172,8 +194,10 @@ class Student:
         self.course.learn_s += time.process_time() - started_s
         self.course.steps = self._trainer.counts.steps
         self.course.rejected = self._trainer.counts.rejected
-        if model is None:
-            return
+        if model is not None:
+            self._fly(model)
+
+    def _fly(self, model: ModelVersion) -> None:
         self.model = model
         self._eye.load(model)
         pilot = self._config.pilot
@@ -190,12 +214,14 @@ class Seen(NamedTuple):
         mean_m: averaged as it flies, m.
         unfamiliarity: of the image, NaN if unknown.
         uncertainty: as in `trust.Glance`.
+        inverse_depth: of the cells, 1/m.
     """
 
     raw_m: float
     mean_m: float
     unfamiliarity: float
     uncertainty: float
+    inverse_depth: FloatGrid
 
 
 class Flown:
@@ -226,23 +252,39 @@ class Flown:
         while self._recent[0][0] < now_ns - ns_from_s(self._mono.average_s):
             self._recent.popleft()
         mean_m = trust.mean_distance(d for _, d in self._recent)
-        return Seen(raw_m, mean_m, answer.unfamiliarity, trust.uncertainty(plain_m, raw_m))
+        uncertainty = trust.uncertainty(plain_m, raw_m)
+        return Seen(raw_m, mean_m, answer.unfamiliarity, uncertainty, answer.inverse_depth)
 
 
 def score(
     frozen: Frozen, moments: Sequence[Moment], config: Config, perception: Perception
 ) -> dict[str, float | None]:
-    """Return how a frozen copy does on moments after it; unknown is None.
+    """Return how a frozen copy does on moments after it (`scored`)."""
+    estimate_m = np.array([seen.mean_m for seen in looks(frozen, moments, config, perception)])
+    return scored(frozen, estimate_m, moments, config)
+
+
+def looks(
+    frozen: Frozen, moments: Sequence[Moment], config: Config, perception: Perception
+) -> list[Seen]:
+    """Return what a frozen copy says of moments.
 
     A copy that was never published answers nothing, and stops the drone always.
     """
-    label_m = np.array([m.label.obstacle_m if m.label.valid else math.nan for m in moments])
+    if frozen.model is None:
+        nothing = perception.meter.grid.unknown()
+        return [Seen(0.0, 0.0, math.nan, math.nan, nothing)] * len(moments)
+    eye = Flown(config, perception)
+    eye.load(frozen.model)
+    return [eye.look(moment) for moment in moments]
+
+
+def scored(
+    frozen: Frozen, estimate_m: NDArray[np.float64], moments: Sequence[Moment], config: Config
+) -> dict[str, float | None]:
+    """Return how well distances, (N,), tell near moments from free ones; unknown is None."""
+    label_m = np.array([stereo_m(m) for m in moments])
     truth_m = np.array([m.truth_m for m in moments])
-    estimate_m = np.zeros(len(moments))
-    if frozen.model is not None:
-        eye = Flown(config, perception)
-        eye.load(frozen.model)
-        estimate_m = np.array([eye.look(m).mean_m for m in moments])
     stop_m, tpr = config.pilot.switching.stop_m, config.pilot.trust.min_tpr
     fpr_at_trust, tpr_at_trust = rates(label_m, estimate_m, frozen.threshold_m, stop_m)
     log_error = np.abs(np.log(np.where(estimate_m > 0, estimate_m, np.nan) / label_m))
@@ -255,6 +297,11 @@ def score(
         "auc": area(label_m, estimate_m, stop_m),
         "male": _known(float(np.nanmean(log_error))) if np.isfinite(log_error).any() else None,
     }
+
+
+def stereo_m(moment: Moment) -> float:
+    """Return stereo's obstacle distance, m, NaN without a valid label."""
+    return moment.label.obstacle_m if moment.label.valid else math.nan
 
 
 def rates(

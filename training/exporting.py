@@ -141,7 +141,8 @@ def _against_torch(
             f"{weights}: is of another model than version {model.seq}; without it the check is "
             "against the answers in flight"
         )
-    own = GridNet(flight.spec.grid, flight.calibration.left).eval()
+    width = flight.config.learner.width
+    own = GridNet(flight.spec.grid, flight.calibration.left, width).eval()
     load_arrays(own, arrays)
     worst = 0.0
     for sight in flight.sights:

@@ -94,7 +94,12 @@ class Gate:
     """Compares candidates with the flying version on frames that no version learns from."""
 
     def __init__(
-        self, spec: MonoSpec, meter: DistanceMeter, caution: float, holdout: HoldOut
+        self,
+        spec: MonoSpec,
+        meter: DistanceMeter,
+        caution: float,
+        holdout: HoldOut,
+        compares: bool = True,
     ) -> None:
         """Begin with nothing flying.
 
@@ -103,11 +108,13 @@ class Gate:
             meter: measures the held-out frames' obstacle distance.
             caution: of the distances that go to trust (`MonoAnswer.near_bound`).
             holdout: the frames; it goes on being filled.
+            compares: candidates with what flies; else all that load fly, for comparison.
         """
         self._spec = spec
         self._meter = meter
         self._caution = caution
         self._holdout = holdout
+        self._compares = compares
         self._flying: _Accepted | None = None
         self._best: _Accepted | None = None
         """The best of those before the flying one."""
@@ -215,6 +222,8 @@ class Gate:
         In the mean of all frames; once there are enough, in the median frame; and in the mean of
         those by which the other passed, since what came later may be wrong.
         """
+        if not self._compares:
+            return False
         error, to_beat = self._errors(version, other)
         allowed = (GATE_RATIO - 1) * to_beat + GATE_MARGIN
         if error - to_beat > allowed:

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from drone.config.learner import PRETRAINED_WIDTH
 from drone.errors import UserError
 from drone.messages import Image
 from drone.onboard.mono import MonoAnswer, network_input
@@ -55,7 +56,7 @@ class OnlineTrainer(Trainer):
         self._rng = np.random.default_rng([seed, 7])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = GridNet(self._spec.grid, syllabus.meter.camera)
+            network = GridNet(self._spec.grid, syllabus.meter.camera, config.width)
         self._learning_rate = config.learning_rate
         if config.start == "warm":
             load_weights(network)
@@ -75,6 +76,11 @@ class OnlineTrainer(Trainer):
         """Labelled frames held for training."""
         return len(self.buffer)
 
+    @property
+    def _basis(self) -> str:
+        width = self._config.width
+        return "" if width == PRETRAINED_WIDTH else f"width {width}"
+
     def learn(self) -> None:
         """Do the steps that one labelled frame is worth."""
         if len(self.buffer) < self._config.min_frames:
@@ -87,6 +93,8 @@ class OnlineTrainer(Trainer):
 
     def _step(self, batch: Batch) -> None:
         image, target, confidence, obstacle = self._tensors(batch)
+        if not self._config.weighted:
+            confidence = (confidence > 0).float()
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate * min(1, (self.counts.steps + 1) / WARMUP_STEPS)
         answer = self._network(image)

@@ -99,7 +99,13 @@ class Trainer(ABC):
         self._config = syllabus.config
         self._spec = syllabus.spec
         self._meter = syllabus.meter
-        self._gate = Gate(syllabus.spec, syllabus.meter, syllabus.caution, self.holdout)
+        self._gate = Gate(
+            syllabus.spec,
+            syllabus.meter,
+            syllabus.caution,
+            self.holdout,
+            syllabus.config.gated,
+        )
         self._familiarity = Familiarity(
             syllabus.spec, syllabus.config.buffer_frames, syllabus.config.holdout_frames
         )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from drone.config.base import NotNegative, Positive, Section
+
+PRETRAINED_WIDTH = 16
+"""Of the network whose weights ship with the project."""
 
 
 class LearnerConfig(Section):
@@ -17,6 +20,9 @@ class LearnerConfig(Section):
     are labels that it saw, in any order."""
     start: Literal["warm", "fresh"] = "warm"
     """Of the network: from weights pre-trained in other rooms, or from none."""
+    width: Annotated[int, Field(ge=4, le=64)] = PRETRAINED_WIDTH
+    """Of the network: channels after its first layer. Its cost grows with the square. Weights are
+    pre-trained for the default alone."""
     both_eyes: bool = True
     """The network learns from the right image too, so that either eye can carry the flight."""
     two_heads: bool = True
@@ -25,6 +31,11 @@ class LearnerConfig(Section):
     """Memory is kept and drawn from evenly over distance, place and age; else the latest, alike."""
     augmented: bool = True
     """Pictures are learned from with other exposure, blur and noise, and mirrored."""
+    weighted: bool = True
+    """What stereo is less sure of counts less; else every cell that it knows counts alike."""
+    gated: bool = True
+    """Only versions that are no worse on the held-out frames fly; else all that load, to compare
+    with."""
     steps_per_frame: Annotated[int, Field(ge=0, le=1000)] = 1
     batch_size: Annotated[int, Field(ge=2, le=512)] = 10
     learning_rate: Positive = 4e-3
@@ -51,3 +62,13 @@ class LearnerConfig(Section):
     """Live: of one core. The flight comes first: where it needs the core, learning gets less."""
     active: bool = False
     """Of the paper's learners: only frames that mono decides wrongly are learned from."""
+
+    @model_validator(mode="after")
+    def _weights_are_there(self) -> LearnerConfig:
+        other_width = self.kind == "cnn" and self.width != PRETRAINED_WIDTH
+        if other_width and self.start == "warm":
+            raise ValueError(
+                f"width = {self.width} has no pre-trained weights, only {PRETRAINED_WIDTH} has: "
+                'set start = "fresh" too'
+            )
+        return self

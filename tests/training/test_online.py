@@ -9,6 +9,7 @@ import torch
 
 from drone.clock import ns_from_s
 from drone.config import LearnerConfig
+from drone.errors import UserError
 from drone.geometry import DistanceMeter, GridSpec, Intrinsics
 from drone.messages import DistanceLabel, StereoFrame
 from drone.onboard import trust
@@ -82,6 +83,44 @@ def equal(a, b):
 
 def all_finite(network):
     return all(bool(torch.isfinite(v).all()) for v in network.state_dict().values())
+
+
+# The network's width, and what a label's confidence is worth
+
+
+def test_another_width_is_another_network_of_the_same_contract():
+    narrow = trainer(width=4)
+    parameters = [sum(p.numel() for p in t._network.parameters()) for t in (narrow, trainer())]
+    assert parameters[0] < parameters[1] / 8
+    version = teach(narrow, 30)[-1]
+    frame, _ = sample(100)
+    assert MonoNetwork(version, SPEC).estimate(frame.left).finite
+
+
+def test_a_memory_of_another_width_is_refused_in_words():
+    narrow = trainer(width=4)
+    teach(narrow, 30)
+    trainer(width=4).recall(narrow.remembered())
+    with pytest.raises(UserError, match="width 4"):
+        trainer().recall(narrow.remembered())
+
+
+def taught_by_confidence(confidence, **changes):
+    """The weights after frames of which every other row is less certain."""
+    learner = trainer(**changes)
+    for seq in range(20):
+        frame, label = sample(seq)
+        label.confidence[::2] = confidence
+        learner.observe(frame, label, LEVEL)
+        learner.learn()
+    return weights(learner._network)
+
+
+def test_unweighted_every_known_cell_counts_alike():
+    a, b = (taught_by_confidence(c, weighted=False) for c in (0.2, 0.9))
+    assert equal(a, b)
+    a, b = (taught_by_confidence(c) for c in (0.2, 0.9))  # negative control
+    assert not equal(a, b)
 
 
 # Observing

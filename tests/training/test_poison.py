@@ -162,11 +162,10 @@ def test_a_warm_start_goes_no_further_than_the_margin(seed):
 
 
 @pytest.mark.parametrize("poison", HARMFUL)
-def test_without_the_gate_it_does(poison, monkeypatch):
+def test_without_the_gate_it_does(poison):
     """Negative control, on the very same frames."""
     _, before, _, _ = poisoned(poison)
-    monkeypatch.setattr(gate, "GATE_MARGIN", math.inf)
-    trainer, unguarded, worst, _ = poisoned.__wrapped__(poison)
+    trainer, unguarded, worst, _ = poisoned(poison, CONFIG.model_copy(update={"gated": False}))
     assert worst > 1.2 * before
     assert worst > unguarded
     assert trainer.counts.rejected == 0
