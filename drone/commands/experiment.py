@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         _list(args.json)
         return 0
-    names = list(EXPERIMENTS) if args.names == ["all"] else args.names
+    names = list(EXPERIMENTS) if args.names == ["all"] else list(dict.fromkeys(args.names))
     if not names:
         raise UserError(f"which experiment? there are: {', '.join(EXPERIMENTS)}; or all")
     need("matplotlib", "logs")
@@ -127,7 +127,13 @@ def _campaign(name: str, scope: Scope, folder: Path, as_flown: bool) -> Campaign
         version = next(iter(versions_in(own)), None)
         if version is None:
             raise UserError(f"{own}: no rows there; leave --no-fly out, and they are made")
-    return Campaign(experiment, scope, own, version)
+    campaign = Campaign(experiment, scope, own, version)
+    if as_flown and not campaign.rows:
+        raise UserError(
+            f"{own}: the rows there are of other settings, seeds or arms; leave --no-fly out, and "
+            "those that are asked for are made"
+        )
+    return campaign
 
 
 def _announce(campaigns: Sequence[Campaign], args: argparse.Namespace) -> None:
@@ -135,7 +141,8 @@ def _announce(campaigns: Sequence[Campaign], args: argparse.Namespace) -> None:
     import os
 
     out = Console(stderr=True, highlight=False)
-    workers = args.workers or os.cpu_count() or 1
+    cores = os.cpu_count() or 1
+    workers = min(args.workers or cores, cores)
     for campaign in campaigns:
         name, left = campaign.experiment.name, len(campaign.left)
         done = len(campaign.tasks) - left
@@ -194,15 +201,31 @@ def _again(name: str, args: argparse.Namespace) -> str:
 def _show(findings: Findings, page: Path) -> None:
     out = Console(highlight=False)
     for table in findings.tables[:1]:
+        rows = [[cell.partition(" [")[0] for cell in row] for row in table.rows]
+        widths = _fitting(table.columns, rows, out.width)
         shown = Table(title=table.title, title_justify="left", title_style="")
-        for number, column in enumerate(table.columns):
-            shown.add_column(column, justify="right" if number else "left")
-        for row in table.rows:  # the intervals are on the page
-            shown.add_row(*(cell.partition(" [")[0] for cell in row))
+        for index, width in enumerate(widths):
+            side: Literal["left", "right"] = "right" if index else "left"
+            shown.add_column(table.columns[index], justify=side, width=width)
+        for row in rows:
+            shown.add_row(*row[: len(widths)])
         out.print(shown)
+        left_out = len(table.columns) - len(widths)
+        if left_out:
+            out.print(f"[dim]{left_out} more columns, and the intervals, are on the page[/]")
     for sentence in findings.meaning:
         out.print(sentence)
     out.print(f"[dim]page[/] {page}", soft_wrap=True)
+
+
+def _fitting(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return the widths of as many columns as a terminal has room for."""
+    widths: list[int] = []
+    for index, column in enumerate(columns):
+        widths.append(max(len(text) for text in [*column.split(), *(row[index] for row in rows)]))
+        if sum(widths) + 3 * len(widths) + 1 > width and index > 1:
+            return widths[:-1]
+    return widths
 
 
 def _list(as_json: bool) -> None:

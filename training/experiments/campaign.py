@@ -6,6 +6,7 @@ tasks ─► done (store) | left ─► engine ─► store ─► rows of these
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +85,8 @@ class Campaign:
         Raises:
             DroneError: a task cannot be done; what is done is kept.
         """
-        with self.store.writing():
-            for row in engine(self.left, self.version):
+        with self.store.writing(), closing(engine(self.left, self.version)) as rows:
+            for row in rows:
                 self.store.add(row)
                 on_row(row)
 
@@ -101,6 +102,8 @@ def _chosen(experiment: Experiment, seeds: Sequence[int], scope: Scope) -> list[
             if level not in known:
                 raise UserError(f"{factor} has no level {level!r}; there are: {', '.join(known)}")
     tasks = [t._replace(experiment=experiment.where) for t in experiment.tasks(seeds, scope.quick)]
+    if not tasks:
+        raise UserError(f"{experiment.name}: there is nothing to run for these seeds")
     chosen = [t for t in tasks if all(dict(t.factors)[f] in only[f] for f in only)]
     if not chosen:
         raise UserError(f"{experiment.name}: no arm has these levels together; see --list")

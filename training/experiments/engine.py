@@ -1,36 +1,66 @@
 """Runs tasks, on the cores of this machine or on a Ray cluster, and hands over rows as they come.
 
-    tasks ─► engine ─► run_task (a process of its own, one thread) ─► Row
+    tasks ─► engine ─► attempt (a process of its own, one thread) ─► Row, or why there is none
 
-A worker that dies takes nothing along but what it was doing: that runs again, `TRIES` times at
-most. The order of rows is that of finishing; their figures do not depend on who ran them.
+A worker that dies takes nothing along but its own task: that runs again, `TRIES` times at most. A
+task that fails stops no other; the failures are told at the end. The order of rows is that of
+finishing; their figures do not depend on who ran them.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import os
 import platform
 import resource
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+import sys
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from drone.errors import WorkFailedError
+from drone.errors import DroneError, WorkFailedError
 from training.experiments.design import Row, Task
 
-Engine = Callable[[Sequence[Task], str], Iterator[Row]]
+Engine = Callable[[Sequence[Task], str], Generator[Row, None, None]]
+"""(tasks, code version) -> rows; closing it ends what is still at work."""
 TRIES = 3
 
 
+class Failure(NamedTuple):
+    """Why a task has no row.
+
+    Attributes:
+        why: in words.
+        trace: where in the code, if it is the code that is wrong.
+    """
+
+    why: str
+    trace: str = ""
+
+
+def attempt(task: Task, version: str) -> Row | Failure:
+    """Do one task, or say why it cannot be done."""
+    try:
+        return run_task(task, version)
+    except DroneError as error:
+        return Failure(str(error))
+    except Exception as error:  # noqa: BLE001  whatever it is, other tasks may still be done
+        return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
 def run_task(task: Task, version: str) -> Row:
-    """Do one task."""
+    """Do one task.
+
+    Raises:
+        WorkFailedError: its figures cannot be kept.
+        Exception: whatever its experiment raises.
+    """
     from training.experiments import experiment_of
 
     before_s = _cpu_s()
-    figures = experiment_of(task.experiment).run(task)
+    figures = _as_kept(experiment_of(task.experiment).run(task))
     return Row(
         task.key(version),
         version,
@@ -42,6 +72,38 @@ def run_task(task: Task, version: str) -> Row:
     )
 
 
+@dataclass
+class Tally:
+    """What was done, and what failed."""
+
+    done: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def failed(self, task: Task, failure: Failure) -> None:
+        """Take in why a task has no row."""
+        arm = ", ".join(f"{name} {level}" for name, level in task.factors)
+        self.failures.append(f"seed {task.seed} ({arm}): {failure.why}")
+        sys.stderr.write(failure.trace)
+
+    @property
+    def hopeless(self) -> bool:
+        """More fails than is done: no more need be tried."""
+        return len(self.failures) >= TRIES and len(self.failures) > self.done
+
+    def close(self) -> None:
+        """Say what failed.
+
+        Raises:
+            WorkFailedError: something did.
+        """
+        if self.failures:
+            raise WorkFailedError(
+                f"{len(self.failures)} of {self.done + len(self.failures)} tasks failed; the "
+                f"first: {self.failures[0]}; what is done is kept, and the rest runs when this is "
+                "started again"
+            )
+
+
 def local(workers: int = 0) -> Engine:
     """Return the engine of this machine.
 
@@ -49,75 +111,54 @@ def local(workers: int = 0) -> Engine:
         workers: processes; 0 takes one per core.
     """
 
-    def run(tasks: Sequence[Task], version: str) -> Iterator[Row]:
-        os.environ["OMP_NUM_THREADS"] = "1"  # several would not be repeatable
-        tries = dict.fromkeys(tasks, 0)
-        waiting = list(tasks)
-        while waiting:
-            count = min(len(waiting), workers or os.cpu_count() or 1)
-            left = _Left()
-            yield from _generation(waiting, version, count, left)
-            for task in left.lost:
-                tries[task] += 1
-            _give_up([task for task in left.lost if tries[task] >= TRIES])
-            waiting = [*left.lost, *left.untried]
+    def run(tasks: Sequence[Task], version: str) -> Generator[Row, None, None]:
+        from training.experiments.workers import Crew
+
+        waiting, tries, tally = deque(tasks), Counter[Task](), Tally()
+        with Crew(workers or os.cpu_count() or 1) as crew:
+            while crew.busy or (waiting and not tally.hopeless):
+                while waiting and crew.has_room and not tally.hopeless:
+                    crew.begin(waiting.popleft(), version)
+                for task, outcome in crew.finished():
+                    if isinstance(outcome, Row):
+                        tally.done += 1
+                        yield outcome
+                    elif isinstance(outcome, Failure):
+                        tally.failed(task, outcome)
+                    else:
+                        tries[task] += 1
+                        if tries[task] < TRIES:
+                            waiting.appendleft(task)
+                        else:
+                            tally.failed(task, died(f"exit code {outcome}"))
+        tally.close()
 
     return run
 
 
-@dataclass
-class _Left:
-    """What a pool left undone: what died with a worker, and what was not begun."""
-
-    lost: list[Task] = field(default_factory=list)
-    untried: list[Task] = field(default_factory=list)
-
-
-def _generation(tasks: Sequence[Task], version: str, workers: int, left: _Left) -> Iterator[Row]:
-    """Run tasks in one pool until all are done or a worker dies.
-
-    No more is handed out than is worked on, so that only what may have killed the worker counts as
-    tried.
-    """
-    context = multiprocessing.get_context("spawn")
-    queue, running = list(reversed(tasks)), dict[Future[Row], Task]()
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_ctrl_c) as pool:
-        processes = pool._processes
-        try:
-            while queue or running:
-                while queue and len(running) < workers:
-                    task = queue.pop()
-                    running[pool.submit(run_task, task, version)] = task
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-                    del running[future]
-        except BrokenProcessPool:
-            left.lost, left.untried = list(running.values()), list(reversed(queue))
-        finally:
-            if running:  # nobody waits for flights whose rows nobody takes any more
-                for process in list((processes or {}).values()):
-                    process.terminate()
-
-
-def _ignore_ctrl_c() -> None:
-    """Leave Ctrl-C to the process that was started by hand."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _give_up(tasks: Sequence[Task]) -> None:
-    if tasks:
-        arm = ", ".join(f"{name} {level}" for name, level in tasks[0].factors)
-        raise WorkFailedError(
-            f"the process of seed {tasks[0].seed} ({arm}) died {TRIES} times, which looks like "
-            "too little memory: try --workers 1; what is done is kept"
-        )
+def died(how: str) -> Failure:
+    """Return the failure of a task whose process died each time."""
+    return Failure(
+        f"its process died {TRIES} times ({how}), which looks like too little memory: try "
+        "--workers 1"
+    )
 
 
 def machine() -> str:
     """Return what kind of machine this is, without its name."""
     cores = os.cpu_count() or 1
     return f"{platform.machine()}, {cores} cores, Python {platform.python_version()}"
+
+
+def _as_kept(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return figures as they are read back from their file."""
+    try:
+        kept: dict[str, Any] = json.loads(json.dumps(figures, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise WorkFailedError(
+            f"its figures are not plain JSON ({error}); unknown is None, not NaN"
+        ) from error
+    return kept
 
 
 def _cpu_s() -> float:

@@ -129,7 +129,8 @@ def _picture(picture: Picture, name: str) -> str:
 def _table(table: Table) -> str:
     lines = [table.columns, ("---",) * len(table.columns), *table.rows]
     note = f"\n{table.note}\n" if table.note else ""
-    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+    body = "\n".join(f"| {' | '.join(line)} |" for line in cells)
     return f"\n{body}\n{note}"
 
 

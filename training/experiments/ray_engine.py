@@ -2,26 +2,24 @@
 
     tasks ─► Ray (which runs a lost worker's task again) ─► rows
 
-Every node needs this version of the project installed; a row tells which code made it, and one of
-other code is refused.
+Every node needs this version of the project installed; a row tells which code made it, and a node
+with other code makes none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 
-from drone.errors import DroneError, UserError, WorkFailedError
+from drone.errors import UserError
 from training.experiments import experiment_of
 from training.experiments.codeversion import code_version
 from training.experiments.design import Row, Task
-from training.experiments.engine import TRIES, Engine, run_task
-
-ENVIRONMENT = {"env_vars": {"OMP_NUM_THREADS": "1"}}
-"""Of the workers: several threads would not be repeatable."""
+from training.experiments.engine import TRIES, Engine, Failure, Tally, attempt, died
 
 
 def cluster(address: str | None = None, workers: int = 0) -> Engine:
@@ -35,7 +33,7 @@ def cluster(address: str | None = None, workers: int = 0) -> Engine:
         UserError: there is no cluster at the address.
     """
 
-    def run(tasks: Sequence[Task], version: str) -> Iterator[Row]:
+    def run(tasks: Sequence[Task], version: str) -> Generator[Row, None, None]:
         _connect(address, workers)
         try:
             yield from _rows(tasks, version, workers or int(ray.cluster_resources()["CPU"]))
@@ -48,45 +46,51 @@ def cluster(address: str | None = None, workers: int = 0) -> Engine:
 def _connect(address: str | None, workers: int) -> None:
     own = {} if address else {"num_cpus": workers or None, "include_dashboard": False}
     try:
-        ray.init(address=address, runtime_env=ENVIRONMENT, log_to_driver=False, **own)
-    except (ConnectionError, ValueError, RayError) as error:
+        ray.init(address=address, runtime_env=_environment(), log_to_driver=False, **own)
+    except (ConnectionError, ValueError, RuntimeError, RayError) as error:
         raise UserError(
             f"--address {address}: no Ray cluster answers there ({error}); start one with "
             "`ray start --head`, or leave --address out"
         ) from error
 
 
-def _rows(tasks: Sequence[Task], version: str, at_once: int) -> Iterator[Row]:
+def _environment() -> dict[str, Any]:
+    """Return what a worker's process is to find: one thread, since several are not repeatable."""
+    return {"env_vars": {"OMP_NUM_THREADS": "1"}}
+
+
+def _rows(tasks: Sequence[Task], version: str, most: int) -> Generator[Row, None, None]:
     """Hand out no more than is worked on, and yield rows as they come."""
-    remote = ray.remote(num_cpus=1, max_retries=TRIES - 1)(_run)
-    queue, running = list(reversed(tasks)), dict[Any, Task]()
-    while queue or running:
-        while queue and len(running) < at_once:
-            task = queue.pop()
+    remote = ray.remote(num_cpus=1, max_retries=TRIES - 1)(_attempt)
+    waiting, running, tally = deque(tasks), dict[Any, Task](), Tally()
+    while running or (waiting and not tally.hopeless):
+        while waiting and len(running) < most and not tally.hopeless:
+            task = waiting.popleft()
             running[remote.remote(task, version)] = task
-        done, _ = ray.wait(list(running))
-        for reference in done:
-            yield _row(reference, running.pop(reference))
+        for reference in ray.wait(list(running))[0]:
+            task = running.pop(reference)
+            outcome = _outcome(reference)
+            if isinstance(outcome, Row):
+                tally.done += 1
+                yield outcome
+            else:
+                tally.failed(task, outcome)
+    tally.close()
 
 
-def _run(task: Task, version: str) -> Row:
+def _attempt(task: Task, version: str) -> Row | Failure:
     own = code_version(experiment_of(task.experiment).run)
     if own != version:
-        raise WorkFailedError(
+        return Failure(
             f"a node has other code ({own}) than this machine ({version}): install the same "
             "versions of Python and of drone on every node"
         )
-    return run_task(task, version)
+    return attempt(task, version)
 
 
-def _row(reference: Any, task: Task) -> Row:
+def _outcome(reference: Any) -> Row | Failure:
     try:
-        row: Row = ray.get(reference)
+        found: Row | Failure = ray.get(reference)
     except RayError as error:
-        if isinstance(error.__cause__, DroneError):
-            raise error.__cause__ from error
-        raise WorkFailedError(
-            f"seed {task.seed} of {task.experiment} failed on the cluster: {error}; what is done "
-            "is kept"
-        ) from error
-    return row
+        return died(type(error).__name__)
+    return found

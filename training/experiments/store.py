@@ -6,7 +6,6 @@ that code: never mixed in, never lost. A line cut off by a crash is no row.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -37,10 +36,13 @@ class Store:
         """
         self.path = folder / FILE
         self.version = version
+        self._read()
+
+    def _read(self) -> None:
         self.foreign: dict[str, list[Row]] = {}
         self._rows: dict[str, Row] = {}
-        for row in read_rows(self.path):
-            if row.version == version:
+        for row in (*read_rows(self._aside(self.version)), *read_rows(self.path)):
+            if row.version == self.version:
                 self._rows[row.key] = row
             else:
                 self.foreign.setdefault(row.version, []).append(row)
@@ -61,43 +63,53 @@ class Store:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.with_suffix(".lock").open("w") as lock:
                 _hold(lock, self.path.parent)
+                self._read()  # what another process has added until now
                 self._set_aside()
                 yield
         except OSError as error:
             where = error.filename or self.path.parent
             raise WorkFailedError(f"{where}: cannot be written: {error.strerror}") from error
-        finally:
-            with contextlib.suppress(OSError):
-                self.path.with_suffix(".lock").unlink(missing_ok=True)
 
     def add(self, row: Row) -> None:
-        """Keep a row, on the disk before this returns."""
-        self._rows[row.key] = row
+        """Keep a row, on the disk before this returns.
+
+        Raises:
+            OSError: there is no room for it; within `writing`, that is said in words.
+        """
+        line = _line(row)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(_line(row))
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
+        self._rows[row.key] = row
 
     def _set_aside(self) -> None:
-        """Leave only whole lines of this version in the file."""
+        """Leave only whole lines of this version in the file, and all of them."""
         for version, rows in self.foreign.items():
-            aside = self.path.with_name(f"rows.{version}.jsonl")
-            kept = {row.key: row for row in (*read_rows(aside), *rows)}
-            write_whole(aside, "".join(map(_line, kept.values())).encode())
+            kept = {row.key: row for row in (*read_rows(self._aside(version)), *rows)}
+            write_whole(self._aside(version), "".join(map(_line, kept.values())).encode())
         write_whole(self.path, "".join(map(_line, self._rows.values())).encode())
+        self._aside(self.version).unlink(missing_ok=True)
+
+    def _aside(self, version: str) -> Path:
+        """Return where rows of a version are while it is not the one that counts."""
+        return self.path.with_name(f"rows.{version}.jsonl")
 
 
 def read_rows(path: Path) -> list[Row]:
     """Return the rows of a file, none if there is no such file.
 
     Raises:
-        UserError: a whole line in it is no row.
+        UserError: it cannot be read, or a whole line in it is no row.
     """
-    if not path.exists():
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last was cut off
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.split("\n")[:-1], 1):  # what follows the last was cut off
         try:
             rows.append(Row(**json.loads(line)))
         except (ValueError, TypeError) as error:
