@@ -55,7 +55,12 @@ class SwitchingConfig(Section):
     """An estimate, a vehicle state or sight at all that was missing must be there this long before
     it counts again: no mode changes back and forth faster."""
     hold_s: Positive = 5.0
-    """Time in HOLD before LAND."""
+    """Time in HOLD before LAND ..."""
+    search_s: Positive = 12.0
+    """... and where mono flew, sees, and is only unsure of what it sees, or has not learned it:
+    then the drone turns on the spot to see something else."""
+    search_rate_degps: Annotated[float, Field(ge=0, le=90)] = 40.0
+    """At which it turns then; 0: it stands still."""
 
     @property
     def handed_over_s(self) -> float | None:

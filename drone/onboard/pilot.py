@@ -33,6 +33,7 @@ from drone.onboard.guidance import avoid
 from drone.onboard.health import HealthState
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilotstate import PilotState, Recent, Sight
+from drone.onboard.searching import SEARCH, is_out_of_depth, longest_hold_s, search_motion
 from drone.onboard.switching import Situation
 from drone.onboard.trust import Glance, Pair
 from drone.onboard.watch import Facts
@@ -105,9 +106,12 @@ def decide(
     way = clearance(state, seen, config)
     if way.override:
         state = state._replace(trust=trust.overridden(state.trust, now_ns, config.trust))
-    motion = Motion(0.0, 0.0)
+    motion, searching = Motion(0.0, 0.0), False
     if mode not in _STANDING:
         state, motion = avoid(state, seen, way, now_ns, config)
+    elif situation is Situation.BLIND and mode is Mode.HOLD:
+        searching = is_out_of_depth(state, now_ns, config)
+        motion = search_motion(state, now_ns, config) if searching else motion
     command, limited = limiter.certify(
         _command(tick, mode, motion, config), config.limits, tick.permitted
     )
@@ -117,7 +121,7 @@ def decide(
         valid=True,
         mode=mode,
         cue=way.cue,
-        manoeuvre=mode.value if mode in _STANDING else state.avoidance.manoeuvre.value,
+        manoeuvre=_manoeuvre(state, mode, searching),
         reason=_reason(state, now_ns, situation, config),
         obstacle_m=way.obstacle_m,
         stereo_obstacle_m=seen.stereo.obstacle_m,
@@ -130,6 +134,12 @@ def decide(
         trust=state.trust.report,
     )
     return state, decision
+
+
+def _manoeuvre(state: PilotState, mode: Mode, searching: bool) -> str:
+    if searching:
+        return SEARCH
+    return mode.value if mode in _STANDING else state.avoidance.manoeuvre.value
 
 
 def _take_in(
@@ -292,7 +302,7 @@ def _switch_inputs(
         handed_over=let_go,
         mono_drawn=switching.mono_drawn(now_ns - since.start_ns, rules),
         hold_s=s_from_ns(hold_ns),
-        max_hold_s=rules.hold_s,
+        max_hold_s=longest_hold_s(state, now_ns, config),
         asked=tick.asked,
     )
 

@@ -414,6 +414,47 @@ def test_mono_only_holds_where_the_images_are_strange():
     assert flight.state.mode is Mode.MONO
 
 
+LOST = {"right": "black", "mono_m": 3.0}
+
+
+def test_out_of_its_depth_alone_it_turns_to_see_something_else_and_flies_on():
+    flight = Flight().earn_trust()
+    flight.fly(2.0, **LOST)
+    assert flight.state.mode is Mode.MONO
+    flight.until(Mode.HOLD, **LOST, unfamiliarity=9.0)
+    held = flight.fly(2.0, **LOST, unfamiliarity=9.0)
+    assert {d.manoeuvre for d in held} == {"search"}
+    rate = flight.state.avoidance.side * math.radians(SWITCHING.search_rate_degps)
+    assert {d.command.yaw_rate_radps for d in held} == {rate}
+    assert {(d.command.forward_mps, d.command.right_mps) for d in held} == {(0.0, 0.0)}
+    known = flight.fly(SWITCHING.search_s, **LOST, unfamiliarity=0.5)
+    still = [d for d in known if d.mode is Mode.HOLD][-20:]
+    assert {d.command.yaw_rate_radps for d in still} == {0.0}, "what is known stays in view"
+    assert modes(known) == ["hold", "mono"]
+
+
+def test_a_search_that_finds_nothing_ends_in_landing():
+    flight = Flight().earn_trust()
+    flight.fly(2.0, **LOST)
+    flight.until(Mode.HOLD, **LOST, unfamiliarity=9.0)
+    lands_s = flight.until(Mode.LAND, **LOST, unfamiliarity=9.0)
+    assert lands_s == pytest.approx(SWITCHING.search_s, abs=2 * TICK_S)
+    assert flight.decisions[-1].command.yaw_rate_radps == 0
+
+
+def test_it_searches_only_where_an_eye_sees_and_mono_had_earned_control():
+    flight = Flight().earn_trust()
+    flight.fly(2.0, **LOST)
+    flight.until(Mode.HOLD, **LOST, unfamiliarity=9.0)
+    flight.fly(6.0, **LOST, unfamiliarity=9.0)
+    blind = {"left": "black", "right": "black", "mono_m": 3.0}
+    assert flight.until(Mode.LAND, **blind) <= SWITCHING.stale_s + 2 * TICK_S
+    never = Flight()
+    never.fly(3.0, stereo_m=3.0, mono_m=3.0)
+    held = never.fly(4.0, **LOST, unfamiliarity=9.0)
+    assert {d.command.yaw_rate_radps for d in held if d.mode is Mode.HOLD} == {0.0}
+
+
 def test_with_training_wheels_mono_decides():
     flight = Flight().earn_trust()
     assert flight.decisions[-1].cue is Cue.MONO
