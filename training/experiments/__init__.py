@@ -20,6 +20,11 @@ from training.experiments.design import Experiment
 
 EXPERIMENTS: Mapping[str, str] = MappingProxyType(
     {
+        "concept-shift": "the light falls, pictures change in mid-flight: trust lost and regained",
+        "ablations": "each of the learner's means off in turn",
+        "scale": "trust and error against image, network, camera rate and training budget",
+        "transfer": "from room to room with one memory, warm and fresh",
+        "learners": "all learners on the same recorded flights: ROC, and error against frames",
         "strategies": "cold turkey, DAgger and training wheels, then stereo off",
         "ardrone-room": "the paper's flight test: ten minutes of mono in its room",
         "data-bias": "what mono sees once it is in control, against what it learned from",

@@ -13,14 +13,19 @@ from training.experiments.statistics import Estimate
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#7f7f7f", "#000000")
 Draw = Callable[[Any], None]
+Lines = Mapping[str, Sequence[tuple[float, Estimate]]]
+"""Name -> points, each with its interval."""
 
 
-def bars(titles: Sequence[str], panels: Mapping[str, Sequence[Estimate]]) -> Draw:
+def bars(
+    titles: Sequence[str], panels: Mapping[str, Sequence[Estimate]], signed: bool = False
+) -> Draw:
     """Return a chart with a panel per measure, and a dot with its interval per arm.
 
     Args:
         titles: of the arms, from the top down.
         panels: measure -> one figure per arm.
+        signed: figures lie on both sides of zero, which gets a line.
     """
 
     def draw(figure: Any) -> None:
@@ -30,7 +35,10 @@ def bars(titles: Sequence[str], panels: Mapping[str, Sequence[Estimate]]) -> Dra
             for index, (place, estimate) in enumerate(zip(places, estimates, strict=True)):
                 _dot(axis, estimate, place, COLOURS[index % len(COLOURS)])
             axis.set_title(name, fontsize=9, loc="left")
-            axis.set_xlim(left=0)
+            if signed:
+                axis.axvline(0, color="#555555", lw=1)
+            else:
+                axis.set_xlim(left=0)
             axis.grid(axis="x", alpha=0.3)
             axis.set_ylim(0.4, len(titles) + 0.6)
         axes[0].set_yticks(list(places), titles, fontsize=8)
@@ -49,7 +57,7 @@ def _dot(axis: Any, estimate: Estimate, place: float, colour: str) -> None:
 def curves(
     x_title: str,
     y_title: str,
-    lines: Mapping[str, Sequence[tuple[float, Estimate]]],
+    lines: Lines,
     log_x: bool = False,
 ) -> Draw:
     """Return a chart of lines with their intervals as bands."""

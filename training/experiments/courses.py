@@ -79,7 +79,7 @@ def compare(task: Task) -> dict[str, Any]:
     lessons, test = split(moments, at_s[-1])
     if wrong_from_s:
         lessons = mislabelled(lessons, wrong_from_s[0], task.seed)
-    found: dict[str, Any] = {BLIND: {AT_S: {f"{t:g}": blind(lessons, t, test) for t in at_s}}}
+    found = past(lessons, at_s, test)
     for own in learners:
         student = Student(own, task.seed)
         found[own.flight.name] = course(student, own, lessons, at_s, test)
@@ -117,7 +117,7 @@ def course(
     done = student.course
     return {
         "time_to_trust_s": _known(done.time_to_trust_s),
-        "labelled": sum(m.label.valid for m in lessons),
+        "labelled": sum(bool(m.label.valid) for m in lessons),
         "rejected": done.rejected,
         AT_S: {
             f"{copy.at_s:g}": judged(copy, test, config, student.perception) for copy in done.frozen
@@ -211,6 +211,13 @@ def errors(wanted: Array, found: Array) -> dict[str, float | None]:
     }
 
 
+def past(
+    lessons: Sequence[Moment], at_s: Sequence[float], test: Sequence[Moment]
+) -> dict[str, Any]:
+    """Return the figures of the mean of the past, beside which learners stand."""
+    return {BLIND: {AT_S: {f"{t:g}": blind(lessons, t, test) for t in at_s}}}
+
+
 def blind(lessons: Sequence[Moment], at_s: float, test: Sequence[Moment]) -> dict[str, Any]:
     """Return the error of always answering the mean λ of the lessons until a time."""
     past = lambdas(split(lessons, at_s)[0])
@@ -243,7 +250,7 @@ def watched(
         licence = student.licence
         label_m, estimate_m = stereo_m(moment), student.take(moment)
         now_s = s_from_ns(moment.frame.stamp_ns)
-        trace.append((now_s, licence.held, licence.threshold_m, estimate_m, label_m))
+        trace.append((now_s, bool(licence.held), licence.threshold_m, estimate_m, label_m))
     return licence_figures(trace, change_s, config.pilot.switching.stop_m)
 
 
@@ -273,9 +280,9 @@ def licence_figures(trace: Sequence[Trace], change_s: float, stop_m: float) -> d
 
 def decisions(rows: Sequence[Trace], stop_m: float) -> dict[str, int]:
     """Return the confusion of what mono decides, and of what stereo would."""
-    stops = [not row[3] >= row[2] for row in rows]
-    near = [row[4] < stop_m for row in rows]
-    free = [row[4] >= stop_m for row in rows]
+    stops = [bool(not row[3] >= row[2]) for row in rows]
+    near = [bool(row[4] < stop_m) for row in rows]
+    free = [bool(row[4] >= stop_m) for row in rows]
     return {
         "caught": sum(s and n for s, n in zip(stops, near, strict=True)),
         "missed": sum(n and not s for s, n in zip(stops, near, strict=True)),
