@@ -151,7 +151,8 @@ def _announce(campaigns: Sequence[Campaign], args: argparse.Namespace) -> None:
             cpu_min = campaign.cost_s() / 60
             told += f", about {cpu_min:.0f} processor minutes left"
             if args.engine == "local":
-                told += f" ({cpu_min / workers:.0f} min on {workers} cores)"
+                cores_told = "1 core" if workers == 1 else f"{workers} cores"
+                told += f" ({cpu_min / workers:.0f} min on {cores_told})"
         aside = sum(map(len, campaign.store.foreign.values()))
         if aside:
             told += f"; {aside} rows of other code do not count, and are set aside"

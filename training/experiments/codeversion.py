@@ -63,9 +63,8 @@ def counted(run: Callable[..., Any]) -> dict[str, str]:
         name = waiting.pop()
         path = _path(name, folders)
         if name not in found and path is not None:
-            tree = _tree(path)
-            found[name] = _text(tree.body)
-            waiting += _imports(tree.body)
+            found[name], imports = _whole(path, path.stat().st_mtime_ns)
+            waiting += imports
     return found
 
 
@@ -89,6 +88,13 @@ def reached(tree: ast.Module, name: str) -> list[ast.stmt]:
             used = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
             waiting += [other for name in sorted(used) for other in binds.get(name, ())]
     return sorted(found, key=lambda s: (s.lineno, ast.dump(s)))
+
+
+@functools.cache
+def _whole(path: Path, changed_ns: int) -> tuple[str, tuple[str, ...]]:
+    """Return a module's code, and what it imports; several experiments rest on most of them."""
+    tree = _tree(path)
+    return _text(tree.body), tuple(_imports(tree.body))
 
 
 def _functions(run: Callable[..., Any]) -> Iterator[Any]:

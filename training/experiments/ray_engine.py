@@ -8,6 +8,7 @@ with other code makes none.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Generator, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from drone.errors import UserError
+from drone.errors import UserError, WorkFailedError
 from training.experiments import experiment_of
 from training.experiments.codeversion import code_version
 from training.experiments.design import Row, Task
@@ -31,6 +32,7 @@ def cluster(address: str | None = None, workers: int = 0) -> Engine:
 
     Raises:
         UserError: there is no cluster at the address.
+        WorkFailedError: none can be started here; or as any engine.
     """
 
     def run(tasks: Sequence[Task], version: str) -> Generator[Row, None, None]:
@@ -46,17 +48,20 @@ def cluster(address: str | None = None, workers: int = 0) -> Engine:
 def _connect(address: str | None, workers: int) -> None:
     own = {} if address else {"num_cpus": workers or None, "include_dashboard": False}
     try:
-        ray.init(address=address, runtime_env=_environment(), log_to_driver=False, **own)
+        ray.init(
+            address=address,
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},  # several are not repeatable
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+            **own,
+        )
     except (ConnectionError, ValueError, RuntimeError, RayError) as error:
+        if address is None:
+            raise WorkFailedError(f"Ray cannot be started on this machine: {error}") from error
         raise UserError(
             f"--address {address}: no Ray cluster answers there ({error}); start one with "
             "`ray start --head`, or leave --address out"
         ) from error
-
-
-def _environment() -> dict[str, Any]:
-    """Return what a worker's process is to find: one thread, since several are not repeatable."""
-    return {"env_vars": {"OMP_NUM_THREADS": "1"}}
 
 
 def _rows(tasks: Sequence[Task], version: str, most: int) -> Generator[Row, None, None]:
