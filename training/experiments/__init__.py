@@ -20,16 +20,16 @@ from training.experiments.design import Experiment
 
 EXPERIMENTS: Mapping[str, str] = MappingProxyType(
     {
-        "concept-shift": "the light falls, pictures change in mid-flight: trust lost and regained",
-        "ablations": "each of the learner's means off in turn",
-        "scale": "trust and error against image, network, camera rate and training budget",
-        "transfer": "from room to room with one memory, warm and fresh",
         "learners": "all learners on the same recorded flights: ROC, and error against frames",
         "strategies": "cold turkey, DAgger and training wheels, then stereo off",
         "ardrone-room": "the paper's flight test: ten minutes of mono in its room",
         "data-bias": "what mono sees once it is in control, against what it learned from",
         "camera-loss": "an eye is lost at a random time",
+        "concept-shift": "the light falls, pictures change in mid-flight: trust lost and regained",
+        "transfer": "from room to room with one memory, warm and fresh",
         "texture": "textured, mixed and plain rooms: what the second cue adds",
+        "ablations": "each of the learner's means off in turn",
+        "scale": "trust and error against image, network, camera rate and training budget",
     }
 )
 """Name -> what it is about, in a line; the module has the name with underscores."""

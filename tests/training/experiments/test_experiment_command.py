@@ -33,8 +33,8 @@ def test_it_lists_what_there_is(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "which experiment? there are: strategies"),
-        (["bogus"], "no experiment 'bogus'; there are: strategies"),
+        ([], "which experiment? there are: learners, strategies"),
+        (["bogus"], "no experiment 'bogus'; there are: learners, strategies"),
         (["strategies", "bogus"], "no experiment 'bogus'"),
         ([OWN, "--only", "colour"], "expected FACTOR=LEVEL"),
         ([OWN, "--only", "size=big"], "its factors: colour"),
