@@ -28,9 +28,9 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def nodes():
-    """A cluster of a head that does nothing and two nodes of one core each."""
+@pytest.fixture
+def nodes(workdir):
+    """A cluster of a head that does nothing and two nodes of one core each, in the folder."""
     from ray.cluster_utils import Cluster
 
     here = Path(ownexperiment.__file__).parent
@@ -38,7 +38,9 @@ def nodes():
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray leaves processes to be found by the collector
         patch.setenv("PYTHONPATH", os.pathsep.join(path))
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        cluster = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+        )
         for _ in range(2):
             cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes(120)
@@ -127,7 +129,6 @@ def test_a_node_with_other_code_makes_no_rows(nodes):
 
 
 def test_a_node_that_is_lost_loses_nothing(nodes):
-    """The last of those with two nodes: one is left."""
     Path("red-0").write_text("wait\n")
     c = campaign("there")
     thread, problems = in_background(c, nodes.address)
