@@ -225,8 +225,10 @@ def _headline(costs: Mapping[str, Difference]) -> str:
     told = []
     for start in STARTS:
         free = _free_from(costs, start)
-        said = "no number of rooms tried" if free is None else _rooms(free)
-        told.append(f"{start}: a new room costs nothing after {said}")
+        if free is None:
+            told.append(f"{start}: a new room costs something after any number of rooms tried")
+        else:
+            told.append(f"{start}: a new room costs nothing after {_rooms(free)}")
     return "; ".join(told)
 
 
