@@ -23,9 +23,8 @@ from drone.messages import (
     MonoEstimate,
     Truth,
 )
-from drone.scoring import FlightScore
+from drone.scoring import FLYING, FlightScore
 
-FLYING = ("stereo", "training_wheels", "mono")
 _TOPICS = (topics.TICK, topics.LABEL, topics.MONO, topics.DECISION, topics.TRUTH, topics.EVENT)
 
 

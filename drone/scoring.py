@@ -25,6 +25,8 @@ from drone.messages import (
 from drone.onboard import avoidance
 from drone.onboard.avoidance import Manoeuvre
 
+FLYING = ("stereo", "training_wheels", "mono")
+"""The modes in which the drone goes somewhere."""
 TURNING = {manoeuvre.value for manoeuvre in avoidance.TURNING}
 HOP_S = 1.0
 """A shorter while without turning does not end a turn."""
@@ -215,13 +217,11 @@ class FlightScore:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the flight's figures, unknown as NaN."""
-        flying = sum(self.mode_s[m] for m in ("stereo", "training_wheels", "mono"))
+        flying = sum(self.mode_s[m] for m in FLYING)
         return {
             "simulated_s": round(self.simulated_s, 3),
             "collisions": self._collisions(),
-            "distance_m": {
-                m: round(self.distance_m[m], 3) for m in ("stereo", "training_wheels", "mono")
-            },
+            "distance_m": {m: round(self.distance_m[m], 3) for m in FLYING},
             "mode_s": {m: round(s, 3) for m, s in self.mode_s.items()},
             "turning_share": _rounded(_ratio(sum(self.turning_s.values()), flying)),
             "overrides": self.overrides,
@@ -246,17 +246,16 @@ class FlightScore:
         }
 
     def _measures(self) -> dict[str, Any]:
-        modes = ("stereo", "training_wheels", "mono")
         return {
             "metres_per_min": {
-                m: _rounded(60 * _ratio(self.distance_m[m], self.mode_s[m])) for m in modes
+                m: _rounded(60 * _ratio(self.distance_m[m], self.mode_s[m])) for m in FLYING
             },
             "turning_share": {
-                m: _rounded(_ratio(self.turning_s[m], self.mode_s[m])) for m in modes
+                m: _rounded(_ratio(self.turning_s[m], self.mode_s[m])) for m in FLYING
             },
             **{
                 f"{name}_per_100m": {
-                    m: _rounded(100 * _ratio(counts[m], self.distance_m[m])) for m in modes
+                    m: _rounded(100 * _ratio(counts[m], self.distance_m[m])) for m in FLYING
                 }
                 for name, counts in self._counts().items()
             },

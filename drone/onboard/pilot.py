@@ -33,7 +33,7 @@ from drone.onboard.guidance import avoid
 from drone.onboard.health import HealthState
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilotstate import PilotState, Recent, Sight
-from drone.onboard.searching import SEARCH, is_out_of_depth, longest_hold_s, search_motion
+from drone.onboard.searching import SEARCH, longest_hold_s, search_motion, searches
 from drone.onboard.switching import Situation
 from drone.onboard.trust import Glance, Pair
 from drone.onboard.watch import Facts
@@ -110,7 +110,7 @@ def decide(
     if mode not in _STANDING:
         state, motion = avoid(state, seen, way, now_ns, config)
     elif situation is Situation.BLIND and mode is Mode.HOLD:
-        searching = is_out_of_depth(state, now_ns, config)
+        searching = searches(state, now_ns, config)
         motion = search_motion(state, now_ns, config) if searching else motion
     command, limited = limiter.certify(
         _command(tick, mode, motion, config), config.limits, tick.permitted
@@ -302,7 +302,7 @@ def _switch_inputs(
         handed_over=let_go,
         mono_drawn=switching.mono_drawn(now_ns - since.start_ns, rules),
         hold_s=s_from_ns(hold_ns),
-        max_hold_s=longest_hold_s(state, now_ns, config),
+        max_hold_s=longest_hold_s(state, now_ns, vehicle_ok, config),
         asked=tick.asked,
     )
 

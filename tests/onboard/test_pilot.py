@@ -449,6 +449,12 @@ def test_it_searches_only_where_an_eye_sees_and_mono_had_earned_control():
     flight.fly(6.0, **LOST, unfamiliarity=9.0)
     blind = {"left": "black", "right": "black", "mono_m": 3.0}
     assert flight.until(Mode.LAND, **blind) <= SWITCHING.stale_s + 2 * TICK_S
+    lost = Flight().earn_trust()
+    lost.fly(2.0, **LOST)
+    lost.until(Mode.HOLD, **LOST, unfamiliarity=9.0)
+    lost.fly(6.0, **LOST, unfamiliarity=9.0)
+    lands_s = lost.until(Mode.LAND, **LOST, unfamiliarity=9.0, alive=None)
+    assert lands_s <= SWITCHING.stale_s + 2 * TICK_S, "nobody knows where it turns to"
     never = Flight()
     never.fly(3.0, stereo_m=3.0, mono_m=3.0)
     held = never.fly(4.0, **LOST, unfamiliarity=9.0)

@@ -241,6 +241,6 @@ EXPERIMENT = Experiment(
     tasks=tasks,
     run=flights.fly,
     analyse=analyse,
-    cpu_s=100.0,
+    cpu_s=75.0,
     quick_cpu_s=12.0,
 )
