@@ -28,7 +28,7 @@ randomness and no input: `drone replay --verify` gets the same modes from a log.
 | `stereo` | stereo; mono learns |
 | `training_wheels` | mono; stereo overrides an imminent collision |
 | `mono` | mono alone |
-| `hold` | nobody: the drone hovers |
+| `hold` | nobody: the drone hovers, or looks around |
 | `land` | nobody: the drone comes down where it is, unless the human pilot takes over |
 
 ## Situations
@@ -75,6 +75,12 @@ teaches and what trust is measured on stays stereo's alone.
 The speed is `mono_speed` of the cruising speed at least, and grows to all of it with the share of
 allowed needless stops that mono does not make (fpr below `pilot.trust.max_fpr`), times its
 certainty: its cautious distance over the plain one.
+
+Where mono had earned its licence, still sees, and is only unsure of what it sees, or never learned
+it, HOLD looks elsewhere: the drone turns on the spot at `search_rate_degps` while something strange
+is in view, stands still while nothing is, and flies on when the licence does. After `search_s`
+without success it lands. A drone that sees nothing, or has no vehicle state, stands still and lands
+after `hold_s`.
 
 ## What stereo does not answer
 
