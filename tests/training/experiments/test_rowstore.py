@@ -108,6 +108,7 @@ def test_two_processes_do_not_write_one_folder(tmp_path):
     ours, theirs = context.Pipe()
     process = context.Process(target=hold, args=(tmp_path, theirs))
     process.start()
+    theirs.close()  # so that a process that never gets there is noticed
     try:
         assert ours.recv() == "held"
         with pytest.raises(UserError, match="another process is adding rows"):
