@@ -417,6 +417,38 @@ class FlightEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class AutopilotReport:
+    """How the link to the autopilot stands, and what was last sent over it.
+
+    Attributes:
+        connected: a heartbeat came within the configured time.
+        armed: by the heartbeat.
+        flight_mode: in the autopilot's own words (`GUIDED`, `OFFBOARD`, ...), empty if unknown.
+        commanded: set-points of the pilot chain go out: the mode takes them, and permission stands.
+        permitted: the human pilot lets this stack fly.
+        reason: why no set-points go out, or only zero; empty where they do.
+        reaction: what a loss made the link do instead: `hold`, `land`, or empty.
+        velocity_mps: NED, of the latest set-point, NaN where none was sent.
+        yaw_rate_radps: likewise, positive turns right.
+        clock_offset_s: the autopilot's clock minus the companion's, NaN where unknown.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    connected: bool = False
+    armed: bool = False
+    flight_mode: str = ""
+    commanded: bool = False
+    permitted: bool = False
+    reason: str = ""
+    reaction: str = ""
+    velocity_mps: Vector3 = (math.nan, math.nan, math.nan)
+    yaw_rate_radps: float = math.nan
+    clock_offset_s: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
 class LogGap:
     """Messages are missing here in the log; nothing can be replayed exactly across a gap.
 

@@ -49,9 +49,12 @@ DECISION = Topic("/pilot/decision", messages.Decision, "every tick", False)
 LEARNER = Topic("/learner/report", messages.LearnerReport, "on every new version", False)
 TRUTH = Topic("/sim/truth", messages.Truth, "every frame, in simulation only", False)
 EVENT = Topic("/flight/event", messages.FlightEvent, "on change", False)
+AUTOPILOT = Topic(
+    "/autopilot/report", messages.AutopilotReport, "every second and on change, on a vehicle", False
+)
 GAP = Topic("/log/gap", messages.LogGap, "where messages are missing", False)
 
 TOPICS = (
     *(TICK, VEHICLE, HEALTH, MODEL, FLYING, CHECK, FOUND, LABEL, MONO, DECISION, LEARNER),
-    *(TRUTH, EVENT, GAP),
+    *(TRUTH, EVENT, AUTOPILOT, GAP),
 )

@@ -12,7 +12,7 @@ from drone.config.estimator import BatteryConfig, EstimatorConfig, WindConfig
 from drone.config.faults import FaultConfig
 from drone.config.health import HealthConfig
 from drone.config.learner import LearnerConfig
-from drone.config.loading import launch_folder, load, loads
+from drone.config.loading import launch_folder, load, load_as, loads
 from drone.config.pilot import PilotConfig
 from drone.config.room import RoomConfig
 from drone.config.seeing import CorridorConfig, GridConfig, LabelConfig, MonoConfig, StereoConfig
@@ -48,5 +48,6 @@ __all__ = [
     "WindConfig",
     "launch_folder",
     "load",
+    "load_as",
     "loads",
 ]

@@ -7,12 +7,14 @@ import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
 from drone.config.tree import Config
 from drone.errors import UserError
+
+Tree = TypeVar("Tree", bound=BaseModel)
 
 
 def launch_folder() -> Path:
@@ -36,12 +38,25 @@ def load(
     Raises:
         UserError: the file is missing or malformed, a key unknown, or a value out of range.
     """
-    tree = {} if path is None else _read_toml(Path(path))
-    where = "the built-in defaults" if path is None else str(path)
+    tree, where = _read(path)
     if room is not None:
-        _validate(tree, where)
+        _validate(tree, where, Config)
         tree = _with_room(tree, room)
-    return _overridden(tree, where, overrides)
+    return _overridden(tree, where, overrides, Config)
+
+
+def load_as(root: type[Tree], path: Path | str | None, overrides: Sequence[str] = ()) -> Tree:
+    """Read a configuration whose tree is another than a flight's.
+
+    Args:
+        root: its class.
+        path: as in `load`.
+        overrides: as in `load`.
+
+    Raises:
+        UserError: as `load`.
+    """
+    return _overridden(*_read(path), overrides, root)
 
 
 def loads(text: str, where: str, overrides: Sequence[str] = ()) -> Config:
@@ -59,19 +74,21 @@ def loads(text: str, where: str, overrides: Sequence[str] = ()) -> Config:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{where}: not valid TOML: {error}") from error
-    return _overridden(tree, where, overrides)
+    return _overridden(tree, where, overrides, Config)
 
 
-def _overridden(tree: dict[str, Any], where: str, overrides: Sequence[str]) -> Config:
+def _overridden(
+    tree: dict[str, Any], where: str, overrides: Sequence[str], root: type[Tree]
+) -> Tree:
     if not overrides:
-        return _validate(tree, where)
+        return _validate(tree, where, root)
     merged = copy.deepcopy(tree)
     for override in overrides:
         _apply(merged, override)
     try:
-        return _validate(merged, f"override {', '.join(overrides)}")
+        return _validate(merged, f"override {', '.join(overrides)}", root)
     except UserError:
-        _validate(tree, where)  # a mistake of the file itself is told first
+        _validate(tree, where, root)  # a mistake of the file itself is told first
         raise
 
 
@@ -82,6 +99,13 @@ def _with_room(tree: Mapping[str, Any], room: Mapping[str, Any]) -> dict[str, An
     changes = sim.get("room", {}).get("changes")
     sim["room"] = dict(room) | ({} if changes is None else {"changes": changes})
     return merged
+
+
+def _read(path: Path | str | None) -> tuple[dict[str, Any], str]:
+    """Return the tree of a file, and where it comes from, for messages."""
+    if path is None:
+        return {}, "the built-in defaults"
+    return _read_toml(Path(path)), str(path)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -114,11 +138,11 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     tree[last] = value
 
 
-def _validate(tree: Mapping[str, Any], where: str) -> Config:
+def _validate(tree: Mapping[str, Any], where: str, root: type[Tree]) -> Tree:
     try:
-        return Config.model_validate(tree)
+        return root.model_validate(tree)
     except ValidationError as error:
-        raise UserError(f"{where}: {explain(error)}") from error
+        raise UserError(f"{where}: {explain(error, root)}") from error
 
 
 def explain(error: ValidationError, root: type[BaseModel] = Config) -> str:
