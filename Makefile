@@ -35,7 +35,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  echo "Install it (Debian 12: apt install python3.11 python3.11-venv; anywhere: pyenv install 3.11," >&2; \
 	  echo "or uv python install 3.11), or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[sim,train,tune,web,view,logs,bags,autopilot,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[sim,train,tune,web,view,logs,bags,autopilot,deploy,dev]"
 	@touch $@
 
 clean:
