@@ -16,6 +16,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from drone.messages import Decision, DistanceLabel, FrameCheck, LogGap, MonoEsti
 from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilot import Pilot, PilotState, decide
 
+_DOUBLE = struct.Struct("<d")
 TOLERANCE = 1e-4
 
 
@@ -256,28 +258,37 @@ def _recomputed(pilot: Pilot, state: PilotState, moment: _Moment, result: Verifi
 
 
 def _fields(message: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for field in dataclasses.fields(message):
-        value = getattr(message, field.name)
+    cls: type = type(message)
+    for name in _names(cls):
+        value = getattr(message, name)
         if dataclasses.is_dataclass(value):
-            yield from _fields(value, f"{prefix}{field.name}.")
+            yield from _fields(value, f"{prefix}{name}.")
         else:
-            yield prefix + field.name, value
+            yield prefix + name, value
+
+
+@cache
+def _names(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))
 
 
 def _equal(was: Any, now: Any, tolerance: float) -> bool:
-    if isinstance(was, np.ndarray):
-        if tolerance:
-            return bool(np.allclose(was, now, rtol=0, atol=tolerance, equal_nan=True))
-        return bool(was.shape == now.shape and was.tobytes() == now.tobytes())
-    if isinstance(was, tuple) and isinstance(now, tuple):
-        same = (_equal(a, b, tolerance) for a, b in zip(was, now, strict=False))
-        return len(was) == len(now) and all(same)
+    if was is now:
+        return True
     if isinstance(was, float) and isinstance(now, float):
+        if _DOUBLE.pack(was) == _DOUBLE.pack(now):
+            return True
         if math.isnan(was) or math.isnan(now):
             return math.isnan(was) and math.isnan(now)
-        if tolerance:
-            return abs(was - now) <= tolerance
-        return struct.pack("<d", was) == struct.pack("<d", now)
+        return abs(was - now) <= tolerance if tolerance else False
+    if isinstance(was, np.ndarray):
+        if was.shape != now.shape or was.tobytes() == now.tobytes():
+            return bool(was.shape == now.shape)
+        return bool(tolerance) and np.allclose(was, now, rtol=0, atol=tolerance, equal_nan=True)
+    if isinstance(was, tuple) and isinstance(now, tuple):
+        return len(was) == len(now) and all(
+            _equal(a, b, tolerance) for a, b in zip(was, now, strict=True)
+        )
     if isinstance(was, Enum) or isinstance(now, Enum):
         return str(was) == str(now)
     return bool(was == now)
