@@ -87,7 +87,7 @@ class Session:
         self.score = FlightScore(config.pilot.switching.stop_m, config.pilot.go_m)
         self.model: ModelVersion | None = None
         self.opening = Opening() if start == FROM_CONFIGURATION else self._opening()
-        self.state = PilotState(
+        self.state = self.state._replace(
             trust=trust.remembering(self.opening.labels, config.pilot.switching.stop_m)
         )
         self._first = self.opening.model

@@ -9,6 +9,7 @@ from drone.clock import ns_from_s
 from drone.config import Config
 from drone.geometry import Intrinsics, StereoCalibration
 from drone.messages import LearnerReport, Mode, StereoFrame, Tick, Truth, VehicleState
+from drone.onboard.obstacle_memory import view_of
 from drone.onboard.pilot import decide
 from training import session
 from training.session import Session
@@ -213,3 +214,14 @@ def test_what_was_let_go_teaches_no_more(monkeypatch):
     for _ in range(20):
         flight.tick()
     assert [seq for seq, *_ in flight.session.learner.taught] == [1, 2, 3, 4, 5]
+
+
+def test_the_pilot_knows_where_its_own_camera_looks(monkeypatch):
+    monkeypatch.setattr(session, "Learner", Pupil)
+    wide = replace(CALIBRATION, left=replace(CALIBRATION.left, fx=60.0, fy=60.0))
+    other = session.Session(Config(), wide)
+    try:
+        assert other.state.view == view_of(wide)
+        assert view_of(wide) != view_of(CALIBRATION)
+    finally:
+        other.close()
