@@ -9,6 +9,7 @@ Nothing leaves the machine.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,14 +104,17 @@ class Subscriber:
         for process in wanted:
             self._socket.connect(address(folder, process))
 
-    def receive(self, timeout_s: float) -> list[tuple[Topic, Any]]:
+    def receive(self, timeout_s: float, beside: Sequence[int] = ()) -> list[tuple[Topic, Any]]:
         """Wait for a message, and return all that are there, oldest first.
 
         Args:
             timeout_s: at most so long; 0 does not wait.
+            beside: file descriptors; where one has something to read, the waiting ends too.
         """
-        if not self._socket.poll(max(0, round(1e3 * timeout_s))):
-            return []
+        poller = zmq.Poller()
+        for waited_for in (self._socket, *beside):
+            poller.register(waited_for, zmq.POLLIN)
+        poller.poll(max(0, math.ceil(1e3 * timeout_s)))
         found: list[tuple[Topic, Any]] = []
         for _ in range(MOST_WAITING):
             try:

@@ -1,0 +1,162 @@
+"""What an autopilot has said, the latest of each, and what each message adds to it.
+
+In: messages with MAVLink's field names, and when they arrived. Out: facts in our units and words;
+what is not known is NaN or None. The numbers of MAVLink's tables are here by name, so that this
+needs no MAVLink library.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from drone.clock import NS_PER_S
+from drone.geometry import quaternion_from_euler
+from drone.messages import Vector3, VehicleState
+from drone.onboard.linkfacts import Channels, Ground, Heartbeat
+from drone.onboard.losses import fresh
+from drone.onboard.manners import PX4
+from drone.onboard.timesync import ClockSync
+
+MAV_MODE_FLAG_SAFETY_ARMED = 128
+MAV_CMD_DO_SET_MODE = 176
+MAV_RESULT_ACCEPTED, MAV_RESULT_IN_PROGRESS = 0, 5
+MAV_PARAM_TYPE_UINT8, MAV_PARAM_TYPE_INT32 = 1, 6
+MAV_LANDED_STATE = {1: Ground.STANDING, 2: Ground.IN_AIR, 3: Ground.TAKING_OFF, 4: Ground.LANDING}
+
+UNKNOWN = (math.nan, math.nan, math.nan)
+POSITION_S = 0.5
+"""An older position does not belong to an attitude."""
+_NOTHING_16 = 65535
+"""Where a field of 16 bits is not filled in."""
+
+
+@dataclass
+class Heard:
+    """What the autopilot has said, the latest of each.
+
+    Attributes:
+        heartbeat: None before the first.
+        channels: likewise.
+        vehicle: likewise; made of each attitude with the latest position.
+        ground: where the vehicle is.
+        home_m: NED, None before it was told.
+        refused: the latest order was.
+        parameters: by name.
+        version: major, minor, patch of its software, None before it was told.
+        clock: the autopilot's against ours.
+        asked_clock_ns: when it was asked last.
+        came_ns: when each message came last, by name.
+        position: when it came, where, and how fast, NED.
+        battery: share left and voltage.
+    """
+
+    heartbeat: Heartbeat | None = None
+    channels: Channels | None = None
+    vehicle: VehicleState | None = None
+    ground: Ground = Ground.UNKNOWN
+    home_m: Vector3 | None = None
+    refused: bool = False
+    parameters: dict[str, float] = field(default_factory=dict)
+    version: tuple[int, int, int] | None = None
+    clock: ClockSync = ClockSync()
+    asked_clock_ns: int = -1
+    came_ns: dict[str, int] = field(default_factory=dict)
+    position: tuple[int, Vector3, Vector3] = (-NS_PER_S, UNKNOWN, UNKNOWN)
+    battery: tuple[float, float] = (math.nan, math.nan)
+
+
+def _heartbeat(heard: Heard, message: Any, now_ns: int) -> None:
+    armed = bool(message.base_mode & MAV_MODE_FLAG_SAFETY_ARMED)
+    heard.heartbeat = Heartbeat(now_ns, message.autopilot, message.custom_mode, armed)
+
+
+def _attitude(heard: Heard, message: Any, now_ns: int) -> None:
+    at_ns, place_m, velocity_mps = heard.position
+    if not fresh(at_ns, now_ns, POSITION_S):
+        place_m, velocity_mps = UNKNOWN, UNKNOWN
+    angles = (message.roll, message.pitch, message.yaw)
+    rates = (message.rollspeed, message.pitchspeed, message.yawspeed)
+    known = all(map(math.isfinite, (*place_m, *velocity_mps, *angles, *rates)))
+    turned = quaternion_from_euler(*angles) if known else (math.nan, *UNKNOWN)
+    heard.vehicle = VehicleState(
+        seq=heard.vehicle.seq + 1 if heard.vehicle else 0,
+        stamp_ns=heard.clock.ours_ns(message.time_boot_ms * 1_000_000, now_ns),
+        valid=known,
+        position_m=place_m,
+        velocity_mps=velocity_mps,
+        attitude=turned,
+        rates_radps=rates,
+        landed=heard.ground is Ground.STANDING,
+        battery_share=heard.battery[0],
+        battery_v=heard.battery[1],
+    )
+
+
+def _position(heard: Heard, message: Any, now_ns: int) -> None:
+    place_m = (message.x, message.y, message.z)
+    heard.position = (now_ns, place_m, (message.vx, message.vy, message.vz))
+
+
+def _battery(heard: Heard, message: Any, now_ns: int) -> None:
+    percent, millivolts = message.battery_remaining, message.voltage_battery
+    share = percent / 100 if 0 <= percent <= 100 else math.nan
+    heard.battery = (share, millivolts / 1000 if 0 < millivolts < _NOTHING_16 else math.nan)
+
+
+def _channels(heard: Heard, message: Any, now_ns: int) -> None:
+    raw = [getattr(message, f"chan{n}_raw") for n in range(1, 19)][: message.chancount]
+    heard.channels = Channels(now_ns, tuple(p if p < _NOTHING_16 else 0 for p in raw))
+
+
+def _ground(heard: Heard, message: Any, now_ns: int) -> None:
+    heard.ground = MAV_LANDED_STATE.get(message.landed_state, Ground.UNKNOWN)
+
+
+def _home(heard: Heard, message: Any, now_ns: int) -> None:
+    home_m = (message.x, message.y, message.z)
+    heard.home_m = home_m if all(map(math.isfinite, home_m)) else None
+
+
+def _acknowledged(heard: Heard, message: Any, now_ns: int) -> None:
+    if message.command == MAV_CMD_DO_SET_MODE:
+        good = (MAV_RESULT_ACCEPTED, MAV_RESULT_IN_PROGRESS)
+        heard.refused = message.result not in good
+
+
+def _clock(heard: Heard, message: Any, now_ns: int) -> None:
+    if message.tc1 and message.ts1 == heard.asked_clock_ns:
+        heard.clock = heard.clock.heard(message.ts1, message.tc1, now_ns)
+
+
+def _parameter(heard: Heard, message: Any, now_ns: int) -> None:
+    """Note a parameter; PX4 sends the bits of a whole number in the place of a float."""
+    value = float(message.param_value)
+    whole = MAV_PARAM_TYPE_UINT8 <= message.param_type <= MAV_PARAM_TYPE_INT32
+    if whole and heard.heartbeat is not None and heard.heartbeat.manner is PX4:
+        value = float(struct.unpack("<i", struct.pack("<f", value))[0])
+    heard.parameters[str(message.param_id)] = value
+
+
+def _version(heard: Heard, message: Any, now_ns: int) -> None:
+    number = message.flight_sw_version
+    heard.version = (number >> 24 & 255, number >> 16 & 255, number >> 8 & 255)
+
+
+HANDLERS: dict[str, Callable[[Heard, Any, int], None]] = {
+    "HEARTBEAT": _heartbeat,
+    "SYS_STATUS": _battery,
+    "PARAM_VALUE": _parameter,
+    "ATTITUDE": _attitude,
+    "LOCAL_POSITION_NED": _position,
+    "RC_CHANNELS": _channels,
+    "COMMAND_ACK": _acknowledged,
+    "TIMESYNC": _clock,
+    "AUTOPILOT_VERSION": _version,
+    "HOME_POSITION": _home,
+    "EXTENDED_SYS_STATE": _ground,
+}
+"""What to do with each message of `linkmessages.READ`."""
