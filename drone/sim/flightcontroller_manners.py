@@ -77,9 +77,10 @@ class Parameter(NamedTuple):
 
     def takes(self, value: float) -> bool:
         """Return whether this value can be set."""
+        if not (math.isfinite(value) and self.low <= value <= self.high):
+            return False
         whole = self.kind == REAL32 or value == round(value)
-        chosen = not self.choices or value in self.choices
-        return math.isfinite(value) and whole and chosen and self.low <= value <= self.high
+        return whole and (not self.choices or value in self.choices)
 
 
 class Knob(NamedTuple):
