@@ -65,6 +65,20 @@ def many_progress(total: int, quiet: bool, what: str = "flights") -> Iterator[Ca
 
 
 @contextmanager
+def bytes_progress(total: int, what: str, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show how many of so many bytes are done."""
+    with _bar(what, "{task.fields[mb]:.0f} MB", quiet=quiet) as bar:
+        task, done = bar.add_task("", total=total, mb=0.0), 0
+
+        def advance(size: int) -> None:
+            nonlocal done
+            done += size
+            bar.update(task, completed=done, mb=done / 1e6)
+
+        yield advance
+
+
+@contextmanager
 def share_progress(what: str, quiet: bool) -> Iterator[Callable[[float], None]]:
     """Show which share of the work is done."""
     with _bar(what, "{task.percentage:.0f} %", quiet=quiet) as bar:

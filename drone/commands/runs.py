@@ -1,4 +1,4 @@
-"""`drone runs [DIR]`: what runs there are, from their results and the ends of their logs."""
+"""`drone runs [DIR]`: what runs there are; `drone runs pull user@host`: those of a companion."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drone.commands.common import command_parser, print_json
+from drone.errors import UserError
 
 if TYPE_CHECKING:
+    from drone.deploy.pulling import Pulled
     from drone.runlist import RunSummary
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -22,18 +24,28 @@ def parser() -> argparse.ArgumentParser:
     p = command_parser(
         "runs",
         "List the run folders: when, what was flown, how long, the share of each mode, collisions, "
-        "size, and what is damaged. Oldest first.",
-        "drone runs\n  drone runs elsewhere/runs --json",
+        "size, and what is damaged. Oldest first. With pull: bring those of a companion home; what "
+        "is here stays as it is, and what broke off goes on.",
+        "drone runs\n  drone runs elsewhere/runs --json\n  drone runs pull pi@drone",
     )
     p.add_argument(
         "runs", nargs="?", metavar="DIR", type=Path, default=Path("runs"), help="default: runs"
+    )
+    p.add_argument("host", nargs="?", metavar="user@host", help="with pull: the companion")
+    p.add_argument(
+        "--to", metavar="DIR", type=Path, default=Path("runs"), help="with pull; default: runs"
+    )
+    p.add_argument(
+        "--ssh", metavar="COMMAND", default="ssh", help="with pull, such as 'ssh -p 2222 -i key'"
     )
     p.add_argument("--json", action="store_true", help="print one JSON object, else nothing")
     return p
 
 
 def run(args: argparse.Namespace) -> int:
-    """List them."""
+    """List them, or bring them home."""
+    if args.host is not None or str(args.runs) == "pull":
+        return _pull(args)
     from drone.runlist import list_runs
 
     runs = list(list_runs(args.runs))
@@ -42,6 +54,39 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(args.runs, runs)
     return 0
+
+
+def _pull(args: argparse.Namespace) -> int:
+    if args.host is None or str(args.runs) != "pull":
+        raise UserError("expected drone runs [DIR], or drone runs pull user@host")
+    from functools import partial
+
+    from drone.commands.display import bytes_progress
+    from drone.deploy.pulling import pull
+    from drone.deploy.ssh import Host
+
+    pulled = pull(Host(args.host, args.ssh), args.to, partial(bytes_progress, quiet=args.json))
+    if args.json:
+        print_json(pulled.to_dict())
+    else:
+        _print_pulled(pulled)
+    return 1 if pulled.problems or pulled.kept else 0
+
+
+def _print_pulled(pulled: Pulled) -> None:
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(pulled.fetched)} files came ({readable(pulled.fetched_bytes)}), "
+        f"{len(pulled.skipped)} are here already, in {pulled.folder}."
+    )
+    for run in pulled.busy:
+        console.print(f"{run}: is still being written there; pull again later.")
+    for path in pulled.kept:
+        console.print(f"{path}: is here with another content, and was left alone; move it away.")
+    for path, problem in pulled.problems.items():
+        console.print(f"{path}: {problem}")
 
 
 def _print(folder: Path, runs: Sequence[RunSummary]) -> None:

@@ -1,0 +1,293 @@
+"""The autopilot: is it there, does it know how it moves, and what does it do when left alone?
+
+`AutopilotFacts` is what `asking` heard of it; `check` judges. `WANTED` says which parameters matter
+and what is right; docs/companion.md has the same list with the reasons at length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from drone.config.autopilot import AutopilotConfig
+from drone.doctor.finding import Finding, Verdict, fail, graded, lower, ok, skipped, warn
+
+GROUP = "autopilot"
+ARDUPILOT, PX4 = "ArduPilot", "PX4"
+_OLDEST = {ARDUPILOT: (4, 1, 0), PX4: (1, 14, 0)}
+"""ArduPilot: GUID_TIMEOUT; PX4: EKF2_EV_CTRL and COM_OBL_RC_ACT as they are used here."""
+_ATTITUDE_HZ, _POSITION_HZ = 10.0, 5.0
+_BATTERY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class AutopilotFacts:
+    """What was heard of the autopilot within a few seconds.
+
+    Attributes:
+        problem: why none is heard, in words; empty if one is.
+        rivals: several that are heard at once, in words; empty where it is one.
+        kind: `ArduPilot` or `PX4`; empty if it is another.
+        version: of its software; None if it did not tell.
+        armed: motors may turn.
+        attitude_hz: at which its attitude came.
+        position_hz: at which its position and velocity came.
+        permission_us: pulse of the RC channel that permits; 0 where none comes.
+        clock_answers: it takes part in time synchronisation.
+        battery_share: NaN if unknown.
+        parameters: that it told, by name.
+    """
+
+    problem: str = ""
+    rivals: str = ""
+    kind: str = ""
+    version: tuple[int, int, int] | None = None
+    armed: bool = False
+    attitude_hz: float = 0.0
+    position_hz: float = 0.0
+    permission_us: int = 0
+    clock_answers: bool = False
+    battery_share: float = math.nan
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A parameter that matters.
+
+    Attributes:
+        name: of it.
+        holds: whether a value is right.
+        verdict: of one that is not.
+        what: it then does.
+        right: to set.
+    """
+
+    name: str
+    holds: Callable[[float], bool]
+    verdict: Verdict
+    what: str
+    right: str
+
+
+WANTED: Mapping[str, tuple[Wanted, ...]] = {
+    ARDUPILOT: (
+        Wanted(
+            "FS_THR_ENABLE",
+            lambda v: v > 0,
+            Verdict.FAIL,
+            "nothing happens when the remote control is lost",
+            "FS_THR_ENABLE = 3 (land)",
+        ),
+        Wanted(
+            "FS_EKF_ACTION",
+            lambda v: v >= 1,
+            Verdict.WARN,
+            "nothing happens when the position estimate is lost",
+            "FS_EKF_ACTION = 1 (land)",
+        ),
+        Wanted(
+            "GUID_TIMEOUT",
+            lambda v: 0 < v <= 1.5,
+            Verdict.WARN,
+            "it flies on by the last set-point for so many seconds when this computer dies",
+            "GUID_TIMEOUT = 1",
+        ),
+        Wanted(
+            "FENCE_ENABLE",
+            lambda v: v == 1,
+            Verdict.WARN,
+            "no fence holds what goes wrong",
+            "FENCE_ENABLE = 1, with FENCE_ALT_MAX and FENCE_RADIUS",
+        ),
+        Wanted(
+            "PRX1_TYPE",
+            lambda v: v == 2,
+            Verdict.WARN,
+            "it takes no notice of the obstacles that it is told of",
+            "PRX1_TYPE = 2 (MAVLink)",
+        ),
+    ),
+    PX4: (
+        Wanted(
+            "COM_OF_LOSS_T",
+            lambda v: v <= 1.5,
+            Verdict.WARN,
+            "it waits so many seconds when this computer dies",
+            "COM_OF_LOSS_T = 1",
+        ),
+        Wanted(
+            "COM_OBL_RC_ACT",
+            lambda v: v in (0, 4, 5),
+            Verdict.FAIL,
+            "without set-points it does not hold, land, or leave it to the pilot",
+            "COM_OBL_RC_ACT = 4 (land) or 0 (position mode: the pilot's)",
+        ),
+        Wanted(
+            "COM_RC_OVERRIDE",
+            lambda v: bool(int(v) & 2),
+            Verdict.WARN,
+            "moving the sticks does not end OFFBOARD by itself",
+            "COM_RC_OVERRIDE = 3 (bit 1: in OFFBOARD too)",
+        ),
+        Wanted(
+            "COM_RCL_EXCEPT",
+            lambda v: not int(v) & 4,
+            Verdict.FAIL,
+            "nothing happens in OFFBOARD when the remote control is lost",
+            "COM_RCL_EXCEPT = 0 (bit 2 excepts OFFBOARD)",
+        ),
+        Wanted(
+            "NAV_RCL_ACT",
+            lambda v: v in (1, 3),
+            Verdict.WARN,
+            "without the remote control it does something that needs GPS, or nothing",
+            "NAV_RCL_ACT = 3 (land)",
+        ),
+    ),
+}
+SOURCES = {
+    ARDUPILOT: ("EK3_SRC1_VELXY",),
+    PX4: ("EKF2_OF_CTRL", "EKF2_EV_CTRL", "EKF2_GPS_CTRL"),
+}
+"""Parameters that say by what the autopilot knows its velocity."""
+
+
+def parameters_of(kind: str) -> tuple[str, ...]:
+    """Return the names of all parameters that are looked at."""
+    return SOURCES.get(kind, ()) + tuple(wanted.name for wanted in WANTED.get(kind, ()))
+
+
+def check(facts: AutopilotFacts, config: AutopilotConfig) -> list[Finding]:
+    """Judge what was heard."""
+    name = f"{GROUP}.connected"
+    if facts.problem:
+        return [fail(name, facts.problem, "look at wires, url and baud rate (docs/companion.md)")]
+    if facts.rivals:
+        return [fail(name, facts.rivals, "set autopilot.system_id to the one that is meant")]
+    return [
+        ok(name, f"{facts.kind or 'an unknown autopilot'} at {config.url}"),
+        _version(facts),
+        _armed(facts),
+        *_telemetry(facts),
+        _remote_control(facts, config),
+        _clock(facts),
+        _battery(facts, config),
+        velocity_source(facts),
+        *(_parameter(wanted, facts) for wanted in WANTED.get(facts.kind, ())),
+        _signing(config),
+    ]
+
+
+def _version(facts: AutopilotFacts) -> Finding:
+    name, oldest = f"{GROUP}.version", _OLDEST.get(facts.kind)
+    if oldest is None:
+        return fail(name, "neither ArduPilot nor PX4", "this stack knows these two")
+    wanted = ".".join(map(str, oldest))
+    if facts.version is None:
+        return warn(name, f"{facts.kind} told no version", f"{wanted} or later is right")
+    said = f"{facts.kind} {'.'.join(map(str, facts.version))}"
+    if facts.version < oldest:
+        return warn(name, f"{said} is old", f"{wanted} or later knows the parameters used here")
+    return ok(name, said)
+
+
+def _armed(facts: AutopilotFacts) -> Finding:
+    name = f"{GROUP}.disarmed"
+    if facts.armed:
+        return fail(name, "it is armed: propellers may turn", "land and disarm first")
+    return ok(name, "it is disarmed")
+
+
+def _telemetry(facts: AutopilotFacts) -> list[Finding]:
+    fix = "a faster line (921600 baud), and no other stream rates on it"
+    return [
+        graded(
+            f"{GROUP}.attitude",
+            lower(facts.attitude_hz, _ATTITUDE_HZ, _ATTITUDE_HZ / 2),
+            f"attitude {facts.attitude_hz:.0f} times a second",
+            fix,
+        ),
+        graded(
+            f"{GROUP}.velocity",
+            lower(facts.position_hz, _POSITION_HZ, _POSITION_HZ / 2),
+            f"position and velocity {facts.position_hz:.0f} times a second",
+            "without GPS it needs optical flow or visual odometry, and an origin "
+            "(docs/companion.md); else " + fix,
+        ),
+    ]
+
+
+def _remote_control(facts: AutopilotFacts, config: AutopilotConfig) -> Finding:
+    name, permission = f"{GROUP}.permission", config.permission
+    if not facts.permission_us:
+        return fail(
+            name,
+            f"no pulse on RC channel {permission.channel}: nobody could permit, or take over",
+            "switch the remote control on, or set autopilot.permission.channel",
+        )
+    given = facts.permission_us > permission.high_us
+    said = f"RC channel {permission.channel} is at {facts.permission_us} µs"
+    if given:
+        return warn(name, f"{said}: permission is given", "switch it off before you arm")
+    return ok(name, f"{said}: no permission")
+
+
+def _clock(facts: AutopilotFacts) -> Finding:
+    if facts.clock_answers:
+        return ok(f"{GROUP}.clock", "its clock answers")
+    return warn(f"{GROUP}.clock", "its clock does not answer", "MAVLink 2 on that port")
+
+
+def _battery(facts: AutopilotFacts, config: AutopilotConfig) -> Finding:
+    name, share = f"{GROUP}.battery", facts.battery_share
+    if share != share:
+        return skipped(name, "it knows of no battery")
+    verdict = lower(share, _BATTERY, config.reactions.battery_share)
+    return graded(name, verdict, f"{100 * share:.0f} % are left", "charge it")
+
+
+def velocity_source(facts: AutopilotFacts) -> Finding:
+    """Judge by what the autopilot knows its velocity."""
+    name, p = f"{GROUP}.velocity_source", facts.parameters
+    if not any(source in p for source in SOURCES.get(facts.kind, ())):
+        return skipped(name, "it told no parameter of its estimator")
+    if facts.kind == ARDUPILOT:
+        source = int(p.get("EK3_SRC1_VELXY", 0))
+        said = {3: "GPS", 5: "optical flow", 6: "external navigation"}.get(source, "")
+        gps, fix = source == 3, "EK3_SRC1_VELXY = 5 (optical flow) or 6 (external navigation)"
+    else:
+        flow = int(p.get("EKF2_OF_CTRL", 0)) & 1
+        vision = int(p.get("EKF2_EV_CTRL", 0)) & 0b101
+        gps = not (flow or vision) and int(p.get("EKF2_GPS_CTRL", 0)) > 0
+        said = "optical flow" if flow else "external vision" if vision else "GPS" if gps else ""
+        fix = "EKF2_OF_CTRL = 1 (optical flow) or EKF2_EV_CTRL = 5 or 15 (external vision)"
+    if not said:
+        return fail(name, "nothing tells it how fast it moves", fix)
+    if gps:
+        return warn(name, "velocity by GPS, which there is none of in a room", fix)
+    return ok(name, f"velocity by {said}")
+
+
+def _parameter(wanted: Wanted, facts: AutopilotFacts) -> Finding:
+    name = f"{GROUP}.{wanted.name}"
+    value = facts.parameters.get(wanted.name)
+    if value is None:
+        return skipped(name, "it did not tell")
+    if wanted.holds(value):
+        return ok(name, f"{value:g}")
+    return Finding(name, wanted.verdict, f"{value:g}: {wanted.what}", wanted.right)
+
+
+def _signing(config: AutopilotConfig) -> Finding:
+    name = f"{GROUP}.signing"
+    if config.signing_key:
+        return ok(name, "messages are signed")
+    if config.address.kind == "serial":
+        return ok(name, "messages are not signed; the line is a wire")
+    return warn(
+        name,
+        f"messages are not signed, and {config.url} is a network",
+        "autopilot.signing_key, and the same key in the autopilot (docs/companion.md)",
+    )
