@@ -23,6 +23,7 @@ from drone.sim.flightcontroller_flying import Place, knows_place
 from drone.sim.flightcontroller_manners import Flies, Rules
 from drone.sim.flightcontroller_requests import answer, disarmed, lifted_off
 from drone.sim.flightcontroller_state import (
+    LIFTED_M,
     Ask,
     Inputs,
     Outputs,
@@ -35,8 +36,6 @@ from drone.sim.flightcontroller_state import (
 )
 from drone.sim.flightcontroller_transmitter import ARM, PITCH, ROLL, THROTTLE, YAW, Transmitter
 
-LIFTED_M = 0.15
-"""So high above where it was armed the vehicle is off the ground; until then it only climbs."""
 _THERE_M = 0.1
 """So near the height of a takeoff is reached."""
 _HOME_M = 0.3

@@ -24,6 +24,9 @@ from drone.sim.flightcontroller_transmitter import Transmitter
 
 INFO, WARNING, CRITICAL = 6, 4, 2
 """MAV_SEVERITY."""
+LIFTED_M = 0.15
+"""So high above where it was armed the vehicle is off the ground: until then it only climbs, and no
+mode but one that lands begins lower."""
 
 
 class Phase(StrEnum):
@@ -175,11 +178,19 @@ def enter(state: State, mode: str, vehicle: VehicleState, rules: Rules) -> State
     return replace(
         state,
         mode=mode,
-        hold=stopping_place(vehicle),
+        hold=_clear_of_ground(stopping_place(vehicle), state.home),
         takeoff_down_m=math.nan,
         setpoint=state.setpoint if rules.manner.hears_always else None,
         at_home=False,
     ).saying(INFO, f"mode {mode}")
+
+
+def _clear_of_ground(place: Place | None, home: Place | None) -> Place | None:
+    """Return a place to hold, not so low that holding it would touch the ground."""
+    if place is None or home is None:
+        return place
+    north, east, down = place.position_m
+    return replace(place, position_m=(north, east, min(down, home.position_m[2] - LIFTED_M)))
 
 
 def hear(state: State, setpoints: tuple[Setpoint, ...], rules: Rules) -> State:

@@ -341,3 +341,15 @@ def test_a_takeoff_needs_a_height_an_armed_vehicle_and_the_ground(manner: Manner
         assert flight.ask(Request(Ask.ARM)) == ACCEPTED
         assert flight.run(6.0).height_m == pytest.approx(1.1, abs=0.1)
         assert flight.ask(Request(Ask.TAKEOFF)) == manner.refuses, "flying"
+
+
+@MANNERS
+def test_a_landing_given_up_just_above_the_ground_stays_off_it(manner: Manner) -> None:
+    flight = Flight(Rules.of(manner)).up()
+    assert flight.mode(manner.land_mode) == ACCEPTED
+    while flight.height_m > 0.1:
+        flight.run(0.05)
+    assert flight.mode(manner.hold_mode) == ACCEPTED
+    flight.run(4.0)
+    assert not flight.vehicle.landed
+    assert flight.height_m == pytest.approx(0.15, abs=0.02)
