@@ -102,6 +102,7 @@ class LinkLimitsConfig(Section):
     max_vertical_mps: Positive = 0.5
     """Up or down."""
     max_yaw_rate_degps: Positive = 120.0
+    """To either side."""
     min_height_m: float = 0.3
     """Below this set-points do not go down; landing is the autopilot's own LAND."""
     max_height_m: Positive = 5.0
