@@ -73,6 +73,7 @@ ARDUPILOT = Manner(
     arm_switch=Parameter("RC6_OPTION", 153),
     knobs={
         "setpoint_timeout_s": Knob("GUID_TIMEOUT", 1.0),
+        "rc_exceptions": Knob("", 0.0),
         "rc_timeout_s": Knob("RC_FS_TIMEOUT", 1.0),
         "estimate_timeout_s": Knob("", 1.0),
         "max_speed_mps": Knob("WPNAV_SPEED", _CM),
@@ -120,7 +121,9 @@ ARDUPILOT = Manner(
             for name, number in zip(_SWITCH, (5, 2, 4, 17, 6, 9), strict=True)
         ),
         Parameter("FLTMODE_CH", 5, INT8, choices=(5,)),
+        Parameter("FENCE_ENABLE", 0, INT8, choices=(0,)),
         Parameter("FLOW_TYPE", 5, INT8, choices=(5,)),
+        Parameter("FS_EKF_ACTION", 1, INT8, choices=(1,)),
         Parameter("FS_THR_ENABLE", 3, INT8, choices=(0, 1, 3)),
         Parameter("GPS_TYPE", 0, INT8, choices=(0,)),
         Parameter("GUID_TIMEOUT", 3, low=0.1, high=5),
@@ -128,6 +131,7 @@ ARDUPILOT = Manner(
         Parameter("LOIT_SPEED", 100, low=20, high=3500),
         Parameter("PILOT_SPEED_UP", 50, INT16, low=50, high=500),
         Parameter("PILOT_Y_RATE", 90, low=1, high=360),
+        Parameter("PRX1_TYPE", 0, INT8, choices=(0,)),
         Parameter("RC6_OPTION", 153, INT16, choices=(0, 153)),
         Parameter("RC7_OPTION", 0, INT16, choices=(0,)),
         Parameter("RC_FS_TIMEOUT", 1, low=0.5, high=10),

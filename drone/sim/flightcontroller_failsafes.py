@@ -23,6 +23,8 @@ from drone.sim.flightcontroller_state import (
 )
 
 SETPOINTS_LOST = "set-points lost"
+_IN_SETPOINT_MODE = 4
+"""Bit of the exceptions from the loss of RC."""
 _BY_HAND = (Flies.STICKS, Flies.STICKS_DRIFTING)
 _BLIND = (Flies.LAND, Flies.STICKS_DRIFTING)
 """Modes that fly without a position estimate."""
@@ -70,6 +72,13 @@ def radio_lost(state: State, inputs: Inputs, rules: Rules) -> bool:
     return silent_s(state.radio_ns, inputs.now_ns) > rules.knob("rc_timeout_s")
 
 
+def _radio_missed(state: State, inputs: Inputs, rules: Rules) -> bool:
+    """Return whether the loss of the transmitter counts in this mode."""
+    excepted = round(rules.knob("rc_exceptions")) & _IN_SETPOINT_MODE
+    guided = state.mode == rules.manner.setpoint_mode
+    return radio_lost(state, inputs, rules) and not (guided and excepted)
+
+
 def _battery_lost(state: State, inputs: Inputs, rules: Rules) -> bool:
     low_s = silent_s(state.battery_ns, inputs.now_ns) if state.battery_ns >= 0 else -1.0
     return low_s >= rules.knob("battery_low_s")
@@ -83,7 +92,7 @@ def _setpoints_lost(state: State, inputs: Inputs, rules: Rules) -> bool:
 
 LOSSES: dict[str, tuple[Callable[[State, Inputs, Rules], bool], Callable[[Rules], str]]] = {
     "position estimate lost": (_estimate_lost, lambda rules: rules.manner.land_mode),
-    "RC lost": (radio_lost, lambda rules: rules.loss_mode("rc")),
+    "RC lost": (_radio_missed, lambda rules: rules.loss_mode("rc")),
     "battery low": (_battery_lost, lambda rules: rules.loss_mode("battery")),
     SETPOINTS_LOST: (_setpoints_lost, lambda rules: rules.loss_mode("setpoint")),
 }

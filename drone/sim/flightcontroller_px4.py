@@ -82,6 +82,7 @@ PX4 = Manner(
     arm_switch=Parameter("RC_MAP_ARM_SW", 6),
     knobs={
         "setpoint_timeout_s": Knob("COM_OF_LOSS_T", 1.0),
+        "rc_exceptions": Knob("COM_RCL_EXCEPT", 1.0),
         "rc_timeout_s": Knob("COM_RC_LOSS_T", 1.0),
         "estimate_timeout_s": Knob("", 1.0),
         "max_speed_mps": Knob("MPC_XY_VEL_MAX", 1.0),
@@ -127,6 +128,7 @@ PX4 = Manner(
         Parameter("COM_LOW_BAT_ACT", 2, INT32, choices=(0, 2, 3)),
         Parameter("COM_OBL_RC_ACT", 0, INT32, choices=(0, 1, 3, 4, 5)),
         Parameter("COM_OF_LOSS_T", 1, low=0, high=60),
+        Parameter("COM_RCL_EXCEPT", 0, INT32, choices=(0, 4)),
         Parameter("COM_RC_LOSS_T", 0.5, low=0, high=35),
         Parameter("COM_RC_OVERRIDE", 3, INT32, low=0, high=3),
         Parameter("COM_RC_STICK_OV", 30, low=5, high=80),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import random
 import struct
+from pathlib import Path
 
 import pytest
 from mavlinkpeer import LIMITS, Peer, check_valid
@@ -397,3 +398,13 @@ def test_a_forged_timestamp_shuts_nobody_out() -> None:
 def test_a_key_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         Peer(Rules.of(PX4), keys=(b"short", None))
+
+
+@MANNERS
+def test_the_table_of_modes_in_the_docs_is_true(manner: Manner) -> None:
+    docs = Path(__file__).parents[2] / "docs" / "simulator.md"
+    lines = docs.read_text().splitlines()
+    for mode in manner.modes:
+        armable = "yes" if mode.arms else "no"
+        row = f"| {mode.name} | {mode.custom} | {mode.base} | {armable} | {mode.flies.value} |"
+        assert row in lines

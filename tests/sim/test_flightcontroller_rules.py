@@ -353,3 +353,12 @@ def test_a_landing_given_up_just_above_the_ground_stays_off_it(manner: Manner) -
     flight.run(4.0)
     assert not flight.vehicle.landed
     assert flight.height_m == pytest.approx(0.15, abs=0.02)
+
+
+def test_px4_may_be_told_to_fly_on_in_offboard_without_rc() -> None:
+    flight = Flight(Rules.of(PX4, {"COM_RCL_EXCEPT": 4})).guided()
+    flight.radio = None
+    assert flight.run(3.0).state.mode == "OFFBOARD"
+    flight.stream = None
+    flight.run(1.5)
+    assert flight.state.mode == "AUTO.LAND", "nobody flies POSCTL without RC"
