@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sshserver
+
+sys.path.append(str(Path(__file__).parents[1] / "onboard"))  # the small model
 
 
 @pytest.fixture

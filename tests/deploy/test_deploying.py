@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,21 +37,40 @@ def runs(companion: Server) -> dict[str, object]:
     return dict(json.loads(done.stdout))
 
 
-def test_two_releases_then_a_broken_one_ends_on_the_second_running(companion, tmp_path, capsys):
-    deploy(companion, "--from", str(smallbundle.make(tmp_path, "good1").path))
+def running(companion: Server) -> str:
+    """Return the command line of what the service runs."""
+    pid = (companion.home / "pid").read_text().strip()
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+@pytest.fixture
+def service(companion: Server) -> Iterator[list[str]]:
+    """A stand-in for systemd over there; the options that use it."""
+    (companion.bin / "systemctl").write_text(smallbundle.SYSTEMCTL.format(home=companion.home))
+    (companion.bin / "systemctl").chmod(0o755)
+    yield ["--user-service"]
+    if (companion.home / "pid").is_file():
+        os.kill(int((companion.home / "pid").read_text()), signal.SIGKILL)
+
+
+def test_two_releases_then_a_broken_one_ends_on_the_second_running(
+    companion, service, tmp_path, capsys
+):
+    deploy(companion, "--from", str(smallbundle.make(tmp_path, "good1").path), *service)
     first = json.loads(capsys.readouterr().out)
-    deploy(companion, "--from", str(smallbundle.make(tmp_path, "good2").path))
+    assert f"releases/{first['release']}/" in running(companion)
+    deploy(companion, "--from", str(smallbundle.make(tmp_path, "good2").path), *service)
     second = json.loads(capsys.readouterr().out)
     assert second["current"] == second["release"] > first["release"]
     assert second["releases"] == [first["release"], second["release"]]
 
-    deploy(companion, "--from", str(smallbundle.make(tmp_path, "broken").path), code=1)
+    deploy(companion, "--from", str(smallbundle.make(tmp_path, "broken").path), *service, code=1)
     out, err = capsys.readouterr()
     assert out == ""
     assert "not healthy: model.loads: is broken; export it" in err
     assert Releases(base(companion)).current == second["release"]
     assert Releases(base(companion)).names == second["releases"]
-    assert second["release"] in str(runs(companion)["ran"])
+    assert f"releases/{second['release']}/" in running(companion)
     assert "good2" in str(runs(companion)["findings"])
 
 
