@@ -15,6 +15,7 @@ from drone.errors import DroneError
 
 COMMANDS = {
     "fly": "fly in the simulated room: stereo teaches, mono takes over",
+    "onboard": "fly a vehicle, beside its autopilot",
     "room": "make, look at and save rooms; the contact sheet",
     "replay": "replay a flight log exactly, or learn from a recorded data set",
     "runs": "list the flights that there are, or bring those of a companion home",

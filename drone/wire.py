@@ -36,8 +36,8 @@ from drone.messages import (
 )
 from drone.topics import Topic
 
-__all__ = [*("ALIVE", "FLOWN", "FRAME", "STATE", "WISH"), *("Alive", "Flown", "StateBefore")]
-__all__ += ["Wish", "pack", "unpack"]
+__all__ = [*("ALIVE", "FLOWN", "FRAME", "SENT", "STATE", "WISH"), *("Alive", "Flown", "Sent")]
+__all__ += ["StateBefore", "Wish", "pack", "unpack"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,22 @@ class Alive:
     stamp_ns: int
     valid: bool
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A set-point went out to the autopilot.
+
+    Attributes:
+        decision_seq: of the decision that stood then, -1 before the first.
+        moves: it is not zero.
+    """
+
+    seq: int
+    stamp_ns: int
+    valid: bool
+    decision_seq: int
+    moves: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +131,7 @@ class Flown:
 FRAME = Topic("/camera/frame", StereoFrame, "every frame", False)
 STATE = Topic("/pilot/state", StateBefore, "every second", False)
 FLOWN = Topic("/pilot/flown", Flown, "every tick", False)
+SENT = Topic("/link/sent", Sent, "every set-point", False)
 WISH = Topic("/web/wish", Wish, "on change and every second", False)
 ALIVE = Topic("/process/alive", Alive, "every second", False)
 
@@ -244,5 +261,5 @@ _OWN: dict[str, tuple[Callable[[Any], Parts], Callable[[Iterator[bytes]], Any]]]
 
 def every_topic() -> dict[str, Topic]:
     """Return all topics that cross between processes, by name."""
-    own = (FRAME, STATE, FLOWN, WISH, ALIVE)
+    own = (FRAME, STATE, FLOWN, SENT, WISH, ALIVE)
     return {topic.name: topic for topic in (*topics.TOPICS, *own) if topic != topics.TICK}

@@ -123,6 +123,27 @@ def print_flight(figures: Mapping[str, Any], run: RunFolder) -> None:
         console.print(f"Report:     {run.report}", soft_wrap=True)
 
 
+def print_mavlink_flight(figures: Mapping[str, Any]) -> None:
+    """Print the summary of one flight in real time."""
+    console = Console()
+    title = f"Flight with seed {figures['seed']}, through an autopilot as {figures['manner']}"
+    table = Table(title=title, title_justify="left")
+    for name in ("mode", "s", "m", "collisions"):
+        table.add_column(name, justify="left" if name == "mode" else "right")
+    for mode, seconds in figures["mode_s"].items():
+        metres, hits = figures["distance_m"].get(mode, 0.0), figures["collisions"].get(mode, 0)
+        table.add_row(mode.replace("_", " "), f"{seconds:.0f}", f"{metres:.1f}", str(hits))
+    console.print(table)
+    for title, key in (
+        ("From frame to set-point", "frame_to_setpoint_ms"),
+        ("Between set-points", "setpoint_gap_ms"),
+    ):
+        found = figures[key]
+        console.print(f"{title}: median {found['p50']:.0f} ms, p99 {found['p99']:.0f} ms.")
+    if figures["run"]:
+        console.print(f"Run folder: {figures['run']}", soft_wrap=True)
+
+
 def _camera(camera: Mapping[str, Any]) -> str:
     skew = ""
     if camera["skew_pairs"]:

@@ -40,6 +40,20 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", metavar="N", help="of room and flight (default: as configured)")
     p.add_argument("--seeds", metavar="A-B", help="fly one flight per seed, in parallel")
     p.add_argument("--workers", metavar="N", type=int, default=0, help="with --seeds: processes")
+    p.add_argument(
+        "--mavlink",
+        metavar="MANNER",
+        nargs="?",
+        const="ardupilot",
+        help="in real time, as on a vehicle: drone onboard flies the room through an autopilot "
+        "that speaks MAVLink over UDP, in the manner of ardupilot (default) or px4",
+    )
+    p.add_argument(
+        "--minutes",
+        metavar="N",
+        type=float,
+        help="with --mavlink: so long from the human pilot's permission on",
+    )
     add_start_options(p)
     add_web_options(p)
     p.add_argument("--no-report", action="store_true", help="leave report.html out")
@@ -51,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
     """Fly, and print what came of it."""
     need("pybullet", "sim")
     need("torch", "train")
+    if args.mavlink is not None:
+        return _fly_mavlink(args)
+    if args.minutes is not None:
+        raise UserError("--minutes goes with --mavlink; else --set flight.duration_s=SECONDS")
     address, foxglove = web_address(args), foxglove_port(args)
     if args.workers < 0:
         raise UserError(
@@ -74,6 +92,24 @@ def run(args: argparse.Namespace) -> int:
         option = "--foxglove" if address is None else "--web"
         raise UserError(f"{option} shows one flight: give --seed instead of --seeds")
     return _fly_many(configs, args)
+
+
+def _fly_mavlink(args: argparse.Namespace) -> int:
+    from drone.commands.display import print_mavlink_flight
+    from drone.commands.fly_mavlink import check, fly_mavlink
+
+    check(args.mavlink, args)
+    if args.minutes is not None and not args.minutes > 0:
+        raise UserError(f"--minutes {args.minutes:g}: expected more than 0")
+    overrides = [*args.overrides, *(f"flight.seed={seed}" for seed in _seeds(args))]
+    path = args.config or launch_folder() / "room.toml"
+    config = load(path, overrides, room_options(args))
+    figures = fly_mavlink(config, args.mavlink, args.minutes, args)
+    if args.json:
+        print_json(figures)
+    else:
+        print_mavlink_flight(figures)
+    return 0
 
 
 def _seeds(args: argparse.Namespace) -> Sequence[int]:

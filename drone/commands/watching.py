@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 PORT = 8080
 
 
-def add_web_options(parser: argparse.ArgumentParser) -> None:
-    """Add --web, --web-host, --web-token and --foxglove."""
+def add_page_options(parser: argparse.ArgumentParser) -> None:
+    """Add --web, --web-host and --web-token."""
     parser.add_argument(
         "--web",
         metavar="PORT",
@@ -40,6 +40,11 @@ def add_web_options(parser: argparse.ArgumentParser) -> None:
         help="with --web: only who knows it may watch (default: none on 127.0.0.1, elsewhere a new "
         "one, printed)",
     )
+
+
+def add_web_options(parser: argparse.ArgumentParser) -> None:
+    """Add --web, --web-host, --web-token and --foxglove."""
+    add_page_options(parser)
     parser.add_argument(
         "--foxglove",
         metavar="PORT",

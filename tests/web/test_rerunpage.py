@@ -1,6 +1,7 @@
 """Rerun's own viewer opens what `drone replay --view` writes: seen in a real browser."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -39,6 +40,7 @@ def address(tmp_path):
         env={**os.environ, "RERUN_ANALYTICS": "0"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # the viewer is a process of its own below this one
     )
     end = time.monotonic() + 60
     while time.monotonic() < end:
@@ -49,7 +51,7 @@ def address(tmp_path):
             time.sleep(0.2)
     source = quote(f"rerun+http://127.0.0.1:{data}/proxy", safe="")
     yield f"http://127.0.0.1:{page}/?url={source}&renderer=webgl"
-    process.terminate()
+    os.killpg(process.pid, signal.SIGTERM)
     process.wait(20)
 
 

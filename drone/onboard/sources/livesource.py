@@ -80,6 +80,11 @@ class LiveSource:
         return self._camera.calibration
 
     @property
+    def first_ns(self) -> int:
+        """Time, by the clock that it was given, from which its stamps count."""
+        return self._first_ns
+
+    @property
     def utc_offset_ns(self) -> int:
         """What turns a stamp into UTC."""
         return self._camera.utc_offset_ns + self._first_ns

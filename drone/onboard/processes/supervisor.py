@@ -1,0 +1,234 @@
+"""Starts the processes of a vehicle, watches them, starts anew what ended.
+
+    absent ─ start ─► running ─ ended, or silent and killed ─► waiting ─ back-off over ─► running
+                                                                 (doubles with each that fails soon)
+
+What a process says on standard error goes where the supervisor's goes. The link outlives everybody,
+also the supervisor: it is told to end, never killed. All others die with the supervisor, so that
+the link sees silence and brings the vehicle down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+
+from drone.bus import Subscriber
+from drone.config.onboard import ProcessesConfig
+from drone.wire import ALIVE
+
+FIRST_S = 30.0
+"""A process that has said nothing yet may take so long to begin: torch takes seconds to import."""
+END_S = 5.0
+TRAINER_END_S = 60.0
+"""It saves its memory."""
+POLL_S = 0.1
+ORDER = ("link", "pilot", "recorder", "camera", "trainer", "web")
+"""They start in this order, and end in the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One process as the supervisor sees it.
+
+    Attributes:
+        started_s: when it was started last.
+        heard_s: its latest sign of life; NaN before the first.
+        running: it is there.
+        due_s: when it is to be started, while it is not there.
+        back_off_s: how long it waits if it ends now, but for the limits.
+        starts: how often it was started.
+    """
+
+    started_s: float = 0.0
+    heard_s: float | None = None
+    running: bool = False
+    due_s: float = 0.0
+    back_off_s: float = 0.0
+    starts: int = 0
+
+
+def ended(child: Child, now_s: float, config: ProcessesConfig) -> Child:
+    """Return the child after its process ended: when it is started again."""
+    settled = now_s - child.started_s >= config.settled_s
+    wait_s = config.back_off_s if settled or not child.back_off_s else 2 * child.back_off_s
+    wait_s = min(wait_s, config.back_off_most_s)
+    return replace(child, running=False, due_s=now_s + wait_s, back_off_s=wait_s)
+
+
+def started(child: Child, now_s: float) -> Child:
+    """Return the child after its process was started."""
+    return replace(child, running=True, started_s=now_s, heard_s=None, starts=child.starts + 1)
+
+
+def is_silent(child: Child, now_s: float, config: ProcessesConfig) -> bool:
+    """Return whether a running process has said nothing for too long."""
+    if not child.running:
+        return False
+    if child.heard_s is None:
+        return now_s - child.started_s > max(FIRST_S, config.silent_s)
+    return now_s - child.heard_s > config.silent_s
+
+
+@dataclass
+class Watchdog:
+    """Tells systemd, where it asks for it, that the vehicle's processes are watched.
+
+    Its protocol: a datagram to the socket named in NOTIFY_SOCKET (sd_notify(3)).
+    """
+
+    socket_name: str = field(default_factory=lambda: os.environ.get("NOTIFY_SOCKET", ""))
+
+    def tell(self, state: str) -> None:
+        """Send `READY=1`, `WATCHDOG=1`, `STATUS=...` or `STOPPING=1`."""
+        if not self.socket_name:
+            return
+        name = "\0" + self.socket_name[1:] if self.socket_name[0] == "@" else self.socket_name
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+            out.connect(name)
+            out.sendall(state.encode())
+
+
+def argv_of(role: str, folder: Path) -> list[str]:
+    """Return the command that runs a role."""
+    return [sys.executable, "-m", "drone.onboard.processes", role, str(folder)]
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)  # noqa: T201
+
+
+class Supervisor:
+    """Runs the processes of one vehicle until it is told to end.
+
+    Attributes:
+        details: role -> what it last said of itself.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        roles: tuple[str, ...],
+        config: ProcessesConfig,
+        argv: Callable[[str, Path], list[str]] = argv_of,
+        say: Callable[[str], None] = _say,
+    ) -> None:
+        """Prepare; nothing is started yet.
+
+        Args:
+            folder: private to these processes, with their orders.
+            roles: which of them.
+            config: cores, niceness, back-off.
+            argv: the command of a role.
+            say: takes a line for who runs this.
+        """
+        self.details: dict[str, str] = {}
+        self.ending = False
+        self._folder = folder
+        self._config = config
+        self._argv = argv
+        self._say = say
+        self._children = {role: Child() for role in ORDER if role in roles}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ears = {role: Subscriber(folder, {role: [ALIVE]}) for role in self._children}
+        self._watchdog = Watchdog()
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """Role -> process id of what runs now."""
+        return {role: p.pid for role, p in self._processes.items() if p.poll() is None}
+
+    @property
+    def starts(self) -> Mapping[str, int]:
+        """Role -> how often it was started."""
+        return {role: child.starts for role, child in self._children.items()}
+
+    def run(self, on_turn: Callable[[Supervisor], bool] | None = None) -> None:
+        """Keep the processes running until told to end.
+
+        Args:
+            on_turn: called several times a second; returns whether to go on.
+        """
+        before = signal.signal(signal.SIGTERM, self._end)
+        try:
+            self._watchdog.tell("READY=1")
+            while not self.ending and (on_turn is None or on_turn(self)):
+                self.turn(time.monotonic())
+                self._watchdog.tell("WATCHDOG=1")
+                time.sleep(POLL_S)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            self.close()
+
+    def turn(self, now_s: float) -> None:
+        """Look at every process once: start what is due, end what is silent."""
+        for role in self._children:
+            self._listen(role, now_s)
+            self._look(role, now_s)
+
+    def close(self) -> None:
+        """Tell the processes to end, the pilot before the link; a second call does nothing."""
+        self._watchdog.tell("STOPPING=1")
+        for role in reversed(self._children):
+            process = self._processes.pop(role, None)
+            if process is None or process.poll() is not None:
+                continue
+            process.terminate()
+            try:
+                process.wait(TRAINER_END_S if role == "trainer" else END_S)
+            except subprocess.TimeoutExpired:
+                self._say(f"drone onboard: {role} does not end, and is killed")
+                process.kill()
+                process.wait()
+        for ears in self._ears.values():
+            ears.close()
+        self._ears = {}
+
+    def _listen(self, role: str, now_s: float) -> None:
+        for _, message in self._ears[role].receive(0.0):
+            self.details[role] = message.detail
+            self._children[role] = replace(self._children[role], heard_s=now_s)
+
+    def _look(self, role: str, now_s: float) -> None:
+        child, process = self._children[role], self._processes.get(role)
+        if child.running and process is not None and process.poll() is not None:
+            child = ended(child, now_s, self._config)
+            wait_s = child.due_s - now_s
+            self._say(
+                f"drone onboard: {role} ended ({_how(process.returncode)}); "
+                f"starts anew in {wait_s:.1f} s"
+            )
+        elif is_silent(child, now_s, self._config) and process is not None:
+            self._say(f"drone onboard: {role} says nothing, and is killed")
+            process.kill()
+        elif not child.running and now_s >= child.due_s:
+            self._processes[role] = subprocess.Popen(
+                self._argv(role, self._folder), stdin=subprocess.DEVNULL, env=_environment()
+            )
+            child = started(child, now_s)
+        self._children[role] = child
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self.ending = True
+
+
+def _environment() -> dict[str, str]:
+    """One thread for each library: the processes share the cores among themselves."""
+    return {"OMP_NUM_THREADS": "1", **os.environ}
+
+
+def _how(code: int) -> str:
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"

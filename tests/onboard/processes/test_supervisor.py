@@ -1,0 +1,144 @@
+"""The supervisor: what it starts anew, and when; and real processes that die, hang and end."""
+
+import os
+import signal
+import socket
+import sys
+import time
+
+import pytest
+
+from drone.config.onboard import ProcessConfig, ProcessesConfig
+from drone.onboard.processes.shell import settle
+from drone.onboard.processes.supervisor import (
+    FIRST_S,
+    Child,
+    Supervisor,
+    Watchdog,
+    ended,
+    is_silent,
+    started,
+)
+
+CONFIG = ProcessesConfig(back_off_s=0.2, back_off_most_s=1.0, settled_s=10.0, silent_s=5.0)
+
+SPEAKS = """
+import sys, time
+from pathlib import Path
+from drone.onboard.processes.shell import Shell
+with Shell(sys.argv[1], Path(sys.argv[2]), time.monotonic_ns) as shell:
+    while not shell.ending:
+        shell.alive("well")
+        time.sleep(0.02)
+print("ended by itself", flush=True)
+"""
+HANGS = "import time; time.sleep(600)"
+
+
+def test_it_waits_twice_as_long_after_each_early_end_up_to_a_limit():
+    child, waits = Child(), []
+    for n in range(5):
+        child = ended(started(child, float(n)), float(n) + 0.1, CONFIG)
+        waits.append(child.back_off_s)
+        assert child.due_s == pytest.approx(n + 0.1 + child.back_off_s)
+    assert waits == [0.2, 0.4, 0.8, 1.0, 1.0]
+
+
+def test_a_process_that_ran_long_begins_with_the_first_wait_again():
+    child = ended(Child(back_off_s=1.0, started_s=0.0, running=True), 10.0, CONFIG)
+    assert child.back_off_s == 0.2
+
+
+@pytest.mark.parametrize(
+    ("child", "now_s", "silent"),
+    [
+        (Child(running=True, started_s=0.0), FIRST_S - 1, False),
+        (Child(running=True, started_s=0.0), FIRST_S + 1, True),
+        (Child(running=True, started_s=0.0, heard_s=50.0), 54.9, False),
+        (Child(running=True, started_s=0.0, heard_s=50.0), 55.1, True),
+        (Child(running=False, heard_s=0.0), 100.0, False),
+    ],
+)
+def test_silence_counts_from_the_last_word(child, now_s, silent):
+    assert is_silent(child, now_s, CONFIG) is silent
+
+
+def supervisor(tmp_path, script, config=CONFIG, roles=("pilot",)):
+    said = []
+    return Supervisor(
+        tmp_path,
+        roles,
+        config,
+        argv=lambda role, folder: [sys.executable, "-c", script, role, str(folder)],
+        say=said.append,
+    ), said
+
+
+def until(holds, supervisor, most_s=20.0):
+    end_s = time.monotonic() + most_s
+    while time.monotonic() < end_s:
+        supervisor.turn(time.monotonic())
+        if holds():
+            return
+        time.sleep(0.02)
+    raise AssertionError("did not come about")
+
+
+def test_a_process_that_is_killed_is_started_anew_and_heard(tmp_path):
+    flying, said = supervisor(tmp_path, SPEAKS)
+    try:
+        until(lambda: flying.details.get("pilot") == "well", flying)
+        first = flying.pids["pilot"]
+        flying.details.clear()
+        os.kill(first, signal.SIGKILL)
+        until(lambda: flying.details.get("pilot") == "well", flying)
+        assert flying.pids["pilot"] != first
+        assert flying.starts == {"pilot": 2}
+        assert said[0].startswith("drone onboard: pilot ended (killed by SIGKILL); starts anew")
+    finally:
+        flying.close()
+
+
+def test_a_process_that_says_nothing_is_killed(tmp_path):
+    flying, said = supervisor(tmp_path, HANGS)
+    try:
+        flying.turn(time.monotonic())
+        pid = flying.pids["pilot"]
+        flying.turn(time.monotonic() + FIRST_S + 1)
+        until(lambda: flying.pids.get("pilot") not in (None, pid), flying)
+        assert said[0] == "drone onboard: pilot says nothing, and is killed"
+    finally:
+        flying.close()
+
+
+def test_at_the_end_the_link_is_told_last(tmp_path):
+    flying, _ = supervisor(tmp_path, SPEAKS, roles=("pilot", "link"))
+    until(lambda: len(flying.details) == 2, flying)
+    link = flying._processes["link"]
+    pilot = flying._processes["pilot"]
+    flying.close()
+    assert (pilot.returncode, link.returncode) == (0, 0)
+    assert list(flying._children) == ["link", "pilot"]
+
+
+def test_systemd_is_told(tmp_path):
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
+        ears.bind(str(path))
+        Watchdog(str(path)).tell("READY=1")
+        assert ears.recv(100) == b"READY=1"
+    Watchdog(str(path)).tell("WATCHDOG=1")  # nobody listens any more: no harm
+    Watchdog("").tell("READY=1")
+
+
+def test_cores_that_are_not_there_are_left_out_and_said(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: chosen.append(cores))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr(os, "setpriority", lambda *given: chosen.append(given))
+    assert settle(ProcessConfig(cores=(1, 7)), dies_with_parent=False) == []
+    assert chosen == [{1}]
+    (note,) = settle(ProcessConfig(cores=(7,)), dies_with_parent=False)
+    assert "none of the cores [7]" in note
+    assert settle(ProcessConfig(nice=3), dies_with_parent=False) == []
+    assert chosen[-1] == (os.PRIO_PROCESS, 0, 3)
