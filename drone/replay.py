@@ -32,6 +32,8 @@ from drone.onboard.perception import Percept, Perception
 from drone.onboard.pilot import Pilot, PilotState, decide
 
 _DOUBLE = struct.Struct("<d")
+_Difference = tuple[str, Any, Any]
+"""A field, what it was, and what it is now."""
 TOLERANCE = 1e-4
 
 
@@ -61,15 +63,14 @@ class Verification:
 
     def compare(self, tick: Tick, logged: Any, replayed: Any, tolerance: float) -> None:
         """Compare two messages field by field."""
-        name = type(logged).__name__
-        for (field, was), (_, now) in zip(_fields(logged), _fields(replayed), strict=True):
-            self.compared_fields += 1
-            if not _equal(was, now, tolerance):
-                self.mismatches += 1
-                self.first = self.first or (
-                    f"tick {tick.seq} at {s_from_ns(tick.stamp_ns):.2f} s: {name}.{field} "
-                    f"was {_short(was)}, replayed {_short(now)}"
-                )
+        differences: list[_Difference] = []
+        self.compared_fields += _compare(logged, replayed, tolerance, "", differences)
+        for field, was, now in differences:
+            self.mismatches += 1
+            self.first = self.first or (
+                f"tick {tick.seq} at {s_from_ns(tick.stamp_ns):.2f} s: {type(logged).__name__}."
+                f"{field} was {_short(was)}, replayed {_short(now)}"
+            )
 
 
 @dataclass
@@ -257,24 +258,33 @@ def _recomputed(pilot: Pilot, state: PilotState, moment: _Moment, result: Verifi
     return percept
 
 
-def _fields(message: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    cls: type = type(message)
+def _compare(
+    was: Any, now: Any, tolerance: float, prefix: str, differences: list[_Difference]
+) -> int:
+    """Note the fields that differ, parts of parts included; return how many were compared."""
+    count = 0
+    cls: type = type(was)
     for name in _names(cls):
-        value = getattr(message, name)
-        if dataclasses.is_dataclass(value):
-            yield from _fields(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
+        a, b = getattr(was, name), getattr(now, name)
+        part: type = type(a)
+        if _names(part) and type(b) is part:
+            count += _compare(a, b, tolerance, f"{prefix}{name}.", differences)
+            continue
+        count += 1
+        if a is not b and not _equal(a, b, tolerance):
+            differences.append((prefix + name, a, b))
+    return count
 
 
 @cache
 def _names(cls: type) -> tuple[str, ...]:
+    """Return the fields of a message's class; none of any other."""
+    if not dataclasses.is_dataclass(cls):
+        return ()
     return tuple(field.name for field in dataclasses.fields(cls))
 
 
 def _equal(was: Any, now: Any, tolerance: float) -> bool:
-    if was is now:
-        return True
     if isinstance(was, float) and isinstance(now, float):
         if _DOUBLE.pack(was) == _DOUBLE.pack(now):
             return True

@@ -185,7 +185,7 @@ class RoomInRealTime:
         room = StandingRoom(
             config.sim, meter, seed=config.flight.seed, tick_hz=config.pilot.tick_hz
         )
-        rules = Rules(MANNERS[manner])
+        rules = Rules.of(MANNERS[manner])
         self._plan = plan or HumanPilot(MANNERS[manner].setpoint_mode)
         self.server = FlightControllerServer(
             RoomAirframe(room, self._out),
