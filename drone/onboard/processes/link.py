@@ -28,11 +28,13 @@ from drone.onboard.autopilot import Autopilot
 from drone.onboard.linkfacts import LinkInputs, LinkOutput
 from drone.onboard.linkstate import LinkState
 from drone.onboard.mavports import Port, PortLostError, open_port
-from drone.onboard.obstaclemap import View, distances_cm, trusted_sectors_m
-from drone.onboard.setpoints import ZERO
+from drone.onboard.obstaclemap import View, distances_cm, trusted_sectors_m, view_of
+from drone.onboard.processes.orders import Orders, read
+from drone.onboard.processes.shell import Shell
+from drone.onboard.setpoints import ZERO, Setpoint
 from drone.onboard.signing import TimestampFile, read_key
 from drone.topics import Topic
-from drone.wire import FLOWN, WISH, Flown, Wish
+from drone.wire import FLOWN, SENT, WISH, Flown, Sent, Wish
 
 HEARD = {"pilot": (topics.DECISION, FLOWN), "web": (WISH,)}
 BEAT_S = 1.0
@@ -106,6 +108,7 @@ class Link:
         self._withdraw_ns = -ns_from_s(WISH_S) - 1
         self._reported: tuple[Any, ...] = ()
         self._reports = 0
+        self._sent = 0
         self._beat, self._report = Rhythm(BEAT_S), Rhythm(REPORT_S)
         self._obstacles = Rhythm(1 / config.obstacle_hz)
 
@@ -225,12 +228,18 @@ class Link:
             return
         if output.setpoint is not None:
             self.autopilot.send_setpoint(output.setpoint, now_ns)
+            self._tell_sent(output.setpoint, now_ns)
         heartbeat = self.autopilot.heard.heartbeat
         if output.order is not None and heartbeat is not None and heartbeat.manner is not None:
             self.autopilot.send_order(output.order, heartbeat.manner)
         if self.autopilot.system:
             for severity, text in output.texts:
                 self.autopilot.send_text(severity, text)
+
+    def _tell_sent(self, setpoint: Setpoint, now_ns: int) -> None:
+        seq = -1 if self._decision is None else self._decision.seq
+        self._sent += 1
+        self._voice.send(SENT, Sent(self._sent, now_ns, True, seq, setpoint != ZERO))
 
     def _each_second(self, now_ns: int) -> None:
         if self._port is None:
@@ -319,3 +328,34 @@ def run_link(
             link.take_bus(messages, now_ns)
             link.act(now_ns)
             link.beat(now_ns)
+
+
+def run(folder: Path) -> None:
+    """Run as the link's process until told to end.
+
+    Raises:
+        DroneError: the line cannot be opened, or the signing key not read.
+    """
+    orders = read(folder)
+    with (
+        Shell("link", folder, orders.clock_ns) as shell,
+        closing(Subscriber(folder, HEARD)) as ears,
+    ):
+        link = Link(orders.config.autopilot, shell.voice, _view(orders), orders.shadow)
+
+        def go_on() -> bool:
+            shell.alive(link.problem)
+            return not shell.ending
+
+        run_link(link, ears, shell.clock_ns, go_on)
+
+
+def _view(orders: Orders) -> View:
+    pilot = orders.config.pilot
+    return view_of(
+        orders.calibration,
+        pilot.grid.cols,
+        pilot.corridor.sectors,
+        pilot.corridor.far_m,
+        orders.config.autopilot,
+    )
