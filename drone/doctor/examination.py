@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from drone.config.onboard import OnboardConfig
-from drone.doctor import autopilot, cameras, computer, models, rows
+from drone.doctor import autopilot, cameras, computer, flying, models, rows
 from drone.doctor.equipment import model_spec, rectifier_of, source_options
 from drone.doctor.finding import Finding, fail, ok, skipped
 from drone.errors import UserError
@@ -181,7 +181,12 @@ def _autopilot(vehicle: Vehicle) -> list[Finding]:
     return autopilot.check(ask_autopilot(config), config)
 
 
+def _flight(vehicle: Vehicle) -> list[Finding]:
+    return flying.check(flying.latest_report(flying.service_buses()))
+
+
 GROUPS: dict[str, Callable[[Vehicle], list[Finding]]] = {
+    "flight": _flight,
     "cameras": _cameras,
     "calibration": _calibration,
     "model": _model,

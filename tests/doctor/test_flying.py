@@ -1,0 +1,50 @@
+"""A vehicle that is armed is seen on the bus of its service, and nothing is deployed to it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+
+import pytest
+
+from drone.bus import Publisher
+from drone.doctor import flying
+from drone.messages import AutopilotReport
+from drone.topics import AUTOPILOT
+
+
+@pytest.fixture
+def bus(tmp_path_factory, monkeypatch):
+    """The folder in which a user's service meets."""
+    runtime = tmp_path_factory.mktemp("r")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    folder = runtime / "drone"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(("armed", "verdict"), [(True, "fail"), (False, "ok")])
+def test_what_the_link_says(bus, armed, verdict):
+    over = threading.Event()
+    report = AutopilotReport(0, 0, True, connected=True, armed=armed, flight_mode="GUIDED")
+
+    def link() -> None:
+        with closing(Publisher(bus, "link")) as out:
+            while not over.wait(0.02):
+                out.send(AUTOPILOT, report)
+
+    thread = threading.Thread(target=link)
+    thread.start()
+    try:
+        assert bus in flying.service_buses()
+        (finding,) = flying.check(flying.latest_report([bus], listen_s=10.0))
+    finally:
+        over.set()
+        thread.join()
+    assert finding.verdict == verdict
+    assert "runs here" in finding.what or "GUIDED" in finding.what
+
+
+def test_where_nothing_runs(bus):
+    (finding,) = flying.check(flying.latest_report([bus], listen_s=0.1))
+    assert (finding.verdict, finding.what) == ("ok", "no link to an autopilot runs here")
