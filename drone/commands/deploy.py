@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drone.commands.common import command_parser, print_json
+from drone.deploy.target.machine import PYTHONS
 from drone.errors import UserError
 
 if TYPE_CHECKING:
     from drone.deploy.bundle import Bundle
     from drone.deploy.ssh import Host
-
-_PYTHONS = ("3.11", "3.12", "3.13")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,7 +79,7 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
         "--arch", choices=("aarch64", "x86-64"), help="default: the companion's, else aarch64"
     )
     content.add_argument(
-        "--python", choices=_PYTHONS, help="default: the companion's oldest that fits, else 3.11"
+        "--python", choices=PYTHONS, help="default: the companion's oldest that fits, else 3.11"
     )
     content.add_argument(
         "--wheels", metavar="DIR", type=Path, help="take packages from here, not from the index"
@@ -186,4 +185,6 @@ def _show(args: argparse.Namespace, record: Mapping[str, Any]) -> None:
         console.print(f"Restarted: {record['service']}")
     else:
         console.print("Nothing was restarted; with --service it would be.")
-    console.print(f"Look at cameras and autopilot: ssh {args.host} drone/current/bin/drone doctor")
+    console.print(
+        f"Look at cameras and autopilot: ssh {args.host} 'cd drone && current/bin/drone doctor'"
+    )

@@ -12,13 +12,12 @@ from drone.doctor import autopilot, cameras, computer, flying, models, rows
 from drone.doctor.equipment import model_spec, rectifier_of, source_options
 from drone.doctor.finding import Finding, fail, ok, skipped
 from drone.errors import UserError
-from drone.messages import StereoFrame
+from drone.messages import AutopilotReport, StereoFrame
 from drone.onboard.rectification import Rectifier
 from drone.onboard.sources.liveopening import LiveRequest, open_live
 
 LOOK_S = 3.0
 """So long the cameras are looked at."""
-_NO_HARDWARE = "not touched (--no-hardware); another release may be using it"
 
 
 @dataclass
@@ -44,6 +43,19 @@ class Vehicle:
         """The calibration's file, None if there is none configured."""
         named = self.config.camera.calibration
         return self.config.calibration_path(self.folder) if named else None
+
+    @cached_property
+    def report(self) -> AutopilotReport | None:
+        """What the link of a `drone onboard` that runs here says, None where none does."""
+        return flying.latest_report(flying.service_buses())
+
+    @property
+    def untouched(self) -> str:
+        """Why cameras and autopilot are left alone; empty if they may be opened."""
+        if not self.hardware:
+            return "not touched (--no-hardware)"
+        busy = "drone onboard runs here and has it; stop it first (systemctl stop drone)"
+        return busy if self.report is not None else ""
 
     @cached_property
     def rectifier(self) -> Rectifier | UserError:
@@ -101,8 +113,8 @@ def _cameras(vehicle: Vehicle) -> list[Finding]:
 def _why_no_frames(vehicle: Vehicle) -> str:
     if not vehicle.config.camera.devices:
         return "camera.devices is empty: frames come from another process"
-    if not vehicle.hardware:
-        return _NO_HARDWARE
+    if vehicle.untouched:
+        return vehicle.untouched
     if vehicle.calibration is None:
         return "camera.calibration is not configured"
     return "see calibration" if isinstance(vehicle.rectifier, UserError) else ""
@@ -173,8 +185,8 @@ def _clock(vehicle: Vehicle) -> list[Finding]:
 
 
 def _autopilot(vehicle: Vehicle) -> list[Finding]:
-    if not vehicle.hardware:
-        return [skipped(f"{autopilot.GROUP}.connected", _NO_HARDWARE)]
+    if vehicle.untouched:
+        return [skipped(f"{autopilot.GROUP}.connected", vehicle.untouched)]
     from drone.doctor.asking import ask_autopilot
 
     config = vehicle.config.autopilot
@@ -182,7 +194,7 @@ def _autopilot(vehicle: Vehicle) -> list[Finding]:
 
 
 def _flight(vehicle: Vehicle) -> list[Finding]:
-    return flying.check(flying.latest_report(flying.service_buses()))
+    return flying.check(vehicle.report)
 
 
 GROUPS: dict[str, Callable[[Vehicle], list[Finding]]] = {

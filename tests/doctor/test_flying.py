@@ -8,7 +8,9 @@ from contextlib import closing
 import pytest
 
 from drone.bus import Publisher
+from drone.config.onboard import OnboardConfig
 from drone.doctor import flying
+from drone.doctor.examination import Vehicle, examine
 from drone.messages import AutopilotReport
 from drone.topics import AUTOPILOT
 
@@ -48,3 +50,13 @@ def test_what_the_link_says(bus, armed, verdict):
 def test_where_nothing_runs(bus):
     (finding,) = flying.check(flying.latest_report([bus], listen_s=0.1))
     assert (finding.verdict, finding.what) == ("ok", "no link to an autopilot runs here")
+
+
+def test_what_a_running_flight_has_is_left_alone(tmp_path, monkeypatch):
+    """Two readers of one serial line take each other's bytes."""
+    config = OnboardConfig(camera={"devices": ["/dev/video0"], "calibration": "c.toml"})
+    vehicle = Vehicle(config, tmp_path, None, tmp_path)
+    monkeypatch.setattr(flying, "latest_report", lambda folders: AutopilotReport(0, 0, True))
+    found = {f.name: f for f in examine(vehicle, ["cameras", "autopilot"])}
+    assert {f.verdict for f in found.values()} == {"skipped"}
+    assert all("stop it first" in f.what for f in found.values())

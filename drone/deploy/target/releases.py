@@ -5,6 +5,7 @@ drone/current ─► releases/<stamp>-<hash>/   bin/drone, venv/, packages/, con
 
 from __future__ import annotations
 
+import calendar
 import contextlib
 import fcntl
 import json
@@ -85,10 +86,10 @@ class Releases:
 
     def name_for(self, stamp: str, seal: str) -> str:
         """Return a name after all others: clocks of companions stand still while they are off."""
-        last = max([n[:15] for n in self.names], default="")
+        last = max([name[:_STAMP_LENGTH] for name in self.names], default="")
         if stamp <= last:
-            later = time.mktime(time.strptime(last, "%Y%m%d-%H%M%S")) + 1
-            stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(later))
+            later = calendar.timegm(time.strptime(last, _STAMP)) + 1
+            stamp = time.strftime(_STAMP, time.gmtime(later))
         return f"{stamp}-{seal}"
 
     def prune(self, keep: int) -> list[str]:
