@@ -22,6 +22,7 @@ from drone.messages import VehicleState
 from drone.sim.flightcontroller import FlightController
 from drone.sim.flightcontroller_airframe import Airframe
 from drone.sim.flightcontroller_manners import Rules
+from drone.sim.flightcontroller_state import Outputs
 from drone.sim.flightcontroller_transmitter import Doing, HumanPilot, Sight, Transmitter, fly
 from drone.sim.flightcontroller_wire import Wire
 
@@ -151,6 +152,7 @@ class FlightControllerServer:
             self._socket.close()
             raise
         self.controller = FlightController(rules, self.vehicle, wire=wire)
+        self._decided: Outputs | None = None
         self._peers = Peers(serving.peers)
         self._boot_ns = time.monotonic_ns()
         self.pace = Pace(round(NS_PER_S / serving.tick_hz), 0)
@@ -180,14 +182,18 @@ class FlightControllerServer:
                 self._hear()
 
     def tick(self) -> None:
-        """Fly one tick and tell all peers."""
+        """Fly up to now by what was decided at the tick before, decide anew, and tell all peers.
+
+        What is told and seen of the world is thus never ahead of the clock.
+        """
         now_ns = self.now_ns
         self.pace.tick(now_ns)
+        if self._decided is not None:
+            self.vehicle = self._airframe.step(self._decided.command, self._decided.motors)
         self._hear()
         radio = self._transmitter(self.controller.sight(now_ns))
-        outputs, told = self.controller.tick(now_ns, self.vehicle, radio)
+        self._decided, told = self.controller.tick(now_ns, self.vehicle, radio)
         self._tell(told, now_ns)
-        self.vehicle = self._airframe.step(outputs.command, outputs.motors)
 
     def close(self) -> None:
         """Close the socket and end the vehicle."""

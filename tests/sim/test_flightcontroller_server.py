@@ -5,6 +5,7 @@ import socket
 import pytest
 from pymavlink.dialects.v20 import common as mavlink
 
+from drone.messages import VehicleState, VelocityCommand
 from drone.sim.flightcontroller_airframe import StandIn
 from drone.sim.flightcontroller_ardupilot import ARDUPILOT
 from drone.sim.flightcontroller_manners import Rules
@@ -94,3 +95,24 @@ def test_a_flood_delays_no_tick() -> None:
 def test_a_port_that_is_taken_is_an_error() -> None:
     with listening() as other, pytest.raises(OSError, match="in use"):
         FlightControllerServer(StandIn(), Rules.of(PX4), Serving(port=other.getsockname()[1]))
+
+
+class Clocked(StandIn):
+    """A stand-in that notes when it is flown."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        super().__init__()
+
+    def step(self, command: VelocityCommand, motors: bool) -> VehicleState:
+        self.steps += 1
+        return super().step(command, motors)
+
+
+def test_the_world_is_never_ahead_of_the_clock() -> None:
+    airframe = Clocked()
+    with FlightControllerServer(airframe, Rules.of(PX4)) as server:
+        for ticks in range(1, 6):
+            server.run(lambda ticks=ticks: server.pace.ticks < ticks)
+            assert airframe.steps == ticks - 1
+            assert server.vehicle.stamp_ns <= server.now_ns
