@@ -14,7 +14,10 @@ from drone.errors import UserError
 if TYPE_CHECKING:
     from drone.doctor.finding import Finding
 
-GROUPS = ("flight", "cameras", "calibration", "model", "cpu", "disk", "clock", "autopilot")
+GROUPS = (
+    *("flight", "software", "cameras", "calibration", "model", "cpu", "disk", "clock"),
+    "autopilot",
+)
 _DEFAULT = "companion_rpi5.toml"
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skipped": "dim"}
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from drone.config.onboard import OnboardConfig
-from drone.doctor import autopilot, cameras, computer, flying, models, rows
+from drone.doctor import autopilot, cameras, computer, flying, models, rows, software
 from drone.doctor.equipment import model_spec, rectifier_of, source_options
 from drone.doctor.finding import Finding, fail, ok, skipped
 from drone.errors import UserError
@@ -197,8 +197,13 @@ def _flight(vehicle: Vehicle) -> list[Finding]:
     return flying.check(vehicle.report)
 
 
+def _software(vehicle: Vehicle) -> list[Finding]:
+    return software.check(software.import_problems(software.modules_of(vehicle.config)))
+
+
 GROUPS: dict[str, Callable[[Vehicle], list[Finding]]] = {
     "flight": _flight,
+    "software": _software,
     "cameras": _cameras,
     "calibration": _calibration,
     "model": _model,

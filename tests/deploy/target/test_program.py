@@ -12,7 +12,13 @@ import smallbundle
 
 from drone.deploy import target
 from drone.deploy.bundle import MODULES, program
-from drone.deploy.target.program import MARK
+from drone.deploy.target.program import MARK, main
+from drone.deploy.target.releases import Releases
+
+
+def full_disk(folder, name, data):
+    raise OSError(28, "No space left on device")
+
 
 FOLDER = next(iter(target.__path__))
 
@@ -75,3 +81,26 @@ def test_a_bundle_that_is_not_there(installer):
     done = subprocess.run([*installer, "install", "gone.tar.gz"], capture_output=True, text=True)
     assert done.returncode == 1
     assert "gone.tar.gz: cannot be read" in json.loads(done.stdout.splitlines()[-1])["error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "stand_in", "expected"),
+    [
+        ("machine.free_bytes", lambda base: 100, "MB are needed, 0 MB are free"),
+        ("unpacking._write", full_disk, "no space left there"),
+        ("releases.DOCTOR_S", 0.0, "had no answer within 0 s"),
+    ],
+)
+def test_no_space_or_no_answer_leaves_the_release(
+    tmp_path, monkeypatch, capsys, name, stand_in, expected
+):
+    base = ["--base", str(tmp_path / "drone"), "install"]
+    assert main([*base, str(smallbundle.make(tmp_path, "good1").path)]) == 0
+    before = Releases(tmp_path / "drone").current
+    monkeypatch.setattr(f"drone.deploy.target.{name}", stand_in)
+    capsys.readouterr()
+    assert main([*base, str(smallbundle.make(tmp_path, "good2").path)]) == 1
+    assert expected in json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
+    releases = Releases(tmp_path / "drone")
+    assert (releases.current, releases.names) == (before, [before])
+    assert not (releases.folder / ".incoming").exists()
