@@ -81,6 +81,7 @@ class Autopilot:
         self._codec.signing.timestamp = timestamp
         self._stream = bytearray()
         self._peer: Peer | None = None
+        self._caller: Peer | None = None
         self._systems: dict[int, int] = {}
         self._senders: dict[int, dict[Peer, int]] = {}
         self._asked: dict[str, int] = {}
@@ -100,6 +101,7 @@ class Autopilot:
     def take(self, chunk: Chunk, now_ns: int) -> Iterator[str]:
         """Take in bytes; yield the name of each message when its facts are in `heard`."""
         self.counts.read_bytes += len(chunk.data)
+        self._caller = chunk.sender
         whole = chunk.sender is not None
         buffer = bytearray(chunk.data) if whole else self._stream
         if not whole:
@@ -173,7 +175,10 @@ class Autopilot:
     # Out
 
     def send_heartbeat(self) -> None:
-        """Say that an onboard controller is there."""
+        """Say that an onboard controller is there, to whoever called, if no autopilot is known.
+
+        An autopilot whose signing timestamp lies far behind is heard only after it has heard ours.
+        """
         self._send(
             dialect.MAVLink_heartbeat_message(
                 type=dialect.MAV_TYPE_ONBOARD_CONTROLLER,
@@ -182,7 +187,8 @@ class Autopilot:
                 custom_mode=0,
                 system_status=dialect.MAV_STATE_ACTIVE,
                 mavlink_version=3,
-            )
+            ),
+            self._peer or self._caller,
         )
 
     def send_setpoint(self, setpoint: Setpoint, now_ns: int) -> None:
@@ -269,10 +275,10 @@ class Autopilot:
             dialect.MAVLink_command_long_message(self.system, _AUTOPILOT, command, 0, *filled)
         )
 
-    def _send(self, message: Any) -> None:
+    def _send(self, message: Any, to: Peer | None = None) -> None:
         data = message.pack(self._codec)
         self._codec.seq = (self._codec.seq + 1) % 256
-        self._port.write(data, self._peer)
+        self._port.write(data, to or self._peer)
 
     def _their_ns(self, now_ns: int) -> int:
         """Return a moment by the autopilot's clock, by ours where theirs is unknown."""

@@ -269,6 +269,17 @@ def test_signed_messages_are_heard_and_what_is_sent_is_signed(make):
     assert not line.peer.bad
 
 
+def test_an_autopilot_whose_timestamp_is_behind_is_heard_once_it_has_heard_ours(make):
+    line = signed_line(make, timestamp=10**13)
+    line.peer.send(line.peer.heartbeat())
+    assert line.take() == []
+    line.link.send_heartbeat()
+    time.sleep(0.002)
+    line.peer.drain()
+    line.peer.send(line.peer.heartbeat())
+    assert line.take() == ["HEARTBEAT"]
+
+
 @pytest.mark.parametrize("key", [None, OTHER_KEY])
 def test_unsigned_and_wrongly_signed_messages_are_not_heard_and_told(make, key):
     line = signed_line(make)

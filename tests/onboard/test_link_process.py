@@ -1,6 +1,7 @@
 """The link's loop over real sockets: how fast it stops, what it streams, how it ends."""
 
 import math
+import socket
 import statistics
 import threading
 import time
@@ -26,10 +27,10 @@ VIEW = View((-0.5, 0.0, 0.5), 20, 600)
 class Flight:
     """A link in a thread, its autopilot in another, and a pilot process that decides at 20 Hz."""
 
-    def __init__(self, folder, shadow=False, **config):
+    def __init__(self, folder, shadow=False, key=None, **config):
         port = free_port()
         self.config = AutopilotConfig(url=f"udpin://127.0.0.1:{port}", **config)
-        self.peer = Peer(port)
+        self.peer = Peer(port, key=key)
         self.pilot, self.web = Publisher(folder, "pilot"), Publisher(folder, "web")
         self.voice = Publisher(folder, "link")
         self.hears = Subscriber(folder, {"link": [topics.AUTOPILOT, topics.VEHICLE]})
@@ -119,26 +120,30 @@ def moved_after(flight, stop, seconds=0.3):
 
 
 def changed_mode(flight):
+    at_s = time.monotonic()
     flight.peer.mode = LOITER
     flight.peer.send(flight.peer.heartbeat())
-    return time.monotonic()
+    return at_s
 
 
 def moved_stick(flight):
+    at_s = time.monotonic()
     flight.peer.stick = 1700
     flight.peer.send(flight.peer.rc())
-    return time.monotonic()
+    return at_s
 
 
 def flipped_switch(flight):
+    at_s = time.monotonic()
     flight.peer.switch = LOW
     flight.peer.send(flight.peer.rc())
-    return time.monotonic()
+    return at_s
 
 
 def wished(flight):
+    at_s = time.monotonic()
     flight.web.send(WISH, Wish(1, time.monotonic_ns(), True, withdraw=True))
-    return time.monotonic()
+    return at_s
 
 
 STOPS = {
@@ -232,21 +237,66 @@ def test_told_to_end_it_leaves_the_vehicle_standing_still(flight):
     assert running.setpoints()[-1][1] is False
 
 
+class Keeper:
+    """Keeps what the link says."""
+
+    def __init__(self):
+        self.said = []
+
+    def send(self, topic, message):
+        if topic == topics.AUTOPILOT:
+            self.said.append(message)
+
+    def until(self, reached, seconds=10.0):
+        end = time.monotonic() + seconds
+        while not reached(self.said[-1:]):
+            assert time.monotonic() < end, self.said[-1:]
+            time.sleep(0.01)
+
+
 def test_the_link_says_why_nobody_is_heard(tmp_path):
     config = AutopilotConfig(url=f"udpin://127.0.0.1:{free_port()}")
     turns = iter(range(5))
+    with closing(Subscriber(tmp_path, HEARD)) as ears:
+        kept = Keeper()
+        link = Link(config, kept, VIEW)
+        run_link(link, ears, time.monotonic_ns, lambda: next(turns, None) is not None)
+    assert "nothing comes at all" in kept.said[0].reason
+    assert not kept.said[0].connected
+
+
+def test_a_signed_flight_keeps_a_timestamp_ahead_of_what_it_sent(flight, tmp_path):
+    key, stamp = tmp_path / "key", tmp_path / "state" / "stamp"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    running = flight(key=bytes(range(32)), signing_key=str(key), signing_stamp=str(stamp)).fly()
+    running.end()
+    assert all(m.get_signed() for _, m in running.peer.came["SET_POSITION_TARGET_LOCAL_NED"])
+    assert int(stamp.read_text()) > running.link.autopilot.timestamp
+
+
+def test_a_line_that_breaks_is_told_and_opened_again(tmp_path):
     with (
-        closing(Publisher(tmp_path, "link")) as voice,
+        socket.create_server(("127.0.0.1", 0)) as server,
         closing(Subscriber(tmp_path, HEARD)) as ears,
     ):
-        kept = []
-
-        class Keeper:
-            def send(self, topic, message):
-                kept.append(message)
-
-        link = Link(config, Keeper(), VIEW)
-        run_link(link, ears, time.monotonic_ns, lambda: next(turns, None) is not None)
-        voice.close()
-    assert "nothing comes at all" in kept[0].reason
-    assert not kept[0].connected
+        config = AutopilotConfig(
+            url=f"tcp://127.0.0.1:{server.getsockname()[1]}", heartbeat_timeout_s=1.1
+        )
+        kept, ended, peer = Keeper(), threading.Event(), Peer(1)
+        link = Link(config, kept, VIEW)
+        go_on = lambda: not ended.is_set()  # noqa: E731
+        thread = threading.Thread(target=run_link, args=(link, ears, time.monotonic_ns, go_on))
+        thread.start()
+        try:
+            for _ in range(2):
+                there, _ = server.accept()
+                there.sendall(peer.bytes_of(peer.heartbeat()))
+                kept.until(lambda said: said and said[0].connected and said[0].armed)
+                there.close()
+                kept.until(lambda _: any(": the line" in r.reason for r in kept.said))
+                kept.said.clear()
+        finally:
+            ended.set()
+            thread.join()
+            peer.close()

@@ -39,13 +39,15 @@ from drone.wire import FLOWN, SENT, WISH, Flown, Sent, Wish
 HEARD = {"pilot": (topics.DECISION, FLOWN), "web": (WISH,)}
 BEAT_S = 1.0
 """Heartbeats, questions about the clock, and attempts to open a broken line."""
+ACT_S = 0.05
+"""The rules are asked at least so often: silence is an input."""
 REPORT_S = 0.2
 WISH_S = 2.5
 """A wish comes every second as long as it is meant."""
 FAREWELLS = 3
 """Zero set-points at the end: datagrams get lost."""
 _ACTED_ON = frozenset(("HEARTBEAT", "RC_CHANNELS", "COMMAND_ACK", "EXTENDED_SYS_STATE"))
-"""Messages at whose arrival the rules are asked anew."""
+"""Messages at whose arrival the rules are asked, if they say anything new."""
 
 
 class Voice(Protocol):
@@ -107,6 +109,8 @@ class Link:
         self._estimate: MonoEstimate | None = None
         self._withdraw_ns = -ns_from_s(WISH_S) - 1
         self._reported: tuple[Any, ...] = ()
+        self._acted_ns = -ns_from_s(ACT_S)
+        self._acted_on: tuple[Any, ...] = ()
         self._reports = 0
         self._sent = 0
         self._beat, self._report = Rhythm(BEAT_S), Rhythm(REPORT_S)
@@ -120,11 +124,19 @@ class Link:
 
     def wait_s(self, now_ns: int) -> float:
         """Return how long nothing is due."""
-        setpoint_ns = self.state.sent_ns + ns_from_s(1 / self._config.setpoint_hz)
-        if self.state.sent is None or setpoint_ns < now_ns:
-            setpoint_ns = now_ns + ns_from_s(1 / self._config.setpoint_hz)
-        beats = (self._beat.next_ns, self._report.next_ns, self._obstacles.next_ns)
-        return max(0.0, s_from_ns(min(setpoint_ns, *beats) - now_ns))
+        due_ns = min(self._due_ns, self._beat.next_ns, self._obstacles.next_ns)
+        return max(0.0, s_from_ns(due_ns - now_ns))
+
+    def is_due(self, now_ns: int) -> bool:
+        """Return whether to ask the rules although nothing new was heard."""
+        return now_ns >= self._due_ns
+
+    @property
+    def _due_ns(self) -> int:
+        """When the rules are to be asked next: for the stream, and since silence is an input."""
+        silence_ns = self._acted_ns + ns_from_s(ACT_S)
+        stream_ns = self.state.sent_ns + ns_from_s(1 / self._config.setpoint_hz)
+        return min(stream_ns, silence_ns) if stream_ns > self._acted_ns else silence_ns
 
     # In
 
@@ -166,13 +178,24 @@ class Link:
     def _after(self, name: str, now_ns: int) -> None:
         if name == "ATTITUDE":
             self._voice.send(topics.VEHICLE, self.autopilot.heard.vehicle)
-        elif name in _ACTED_ON:
+        elif name in _ACTED_ON and self._said() != self._acted_on:
             self.act(now_ns)
+
+    def _said(self) -> tuple[Any, ...]:
+        """Return all of what the autopilot says that is acted on at once."""
+        heard = self.autopilot.heard
+        beat, channels = heard.heartbeat, heard.channels
+        return (
+            None if beat is None else (beat.autopilot, beat.custom_mode, beat.armed),
+            None if channels is None else channels.pulses_us,
+            *(heard.ground, heard.refused),
+        )
 
     # Out
 
     def act(self, now_ns: int) -> None:
         """Ask the rules, and send what they say; publish how the link stands."""
+        self._acted_ns, self._acted_on = now_ns, self._said()
         self.state, output = linkstate.step(self.state, self._inputs(now_ns), self._config)
         try:
             self._send(output, now_ns)
@@ -261,9 +284,9 @@ class Link:
         self.autopilot.send_obstacles(distances, self._view, now_ns)
 
     def _publish(self, output: LinkOutput, now_ns: int) -> None:
-        reason = output.reason
-        if not output.connected:
-            reason = self.problem or self.autopilot.diagnosis()
+        reason = self.problem or output.reason
+        if not (output.connected or self.problem):
+            reason = self.autopilot.diagnosis()
         sent = self.state.sent
         report = AutopilotReport(
             seq=self._reports,
@@ -279,7 +302,7 @@ class Link:
             clock_offset_s=self.autopilot.heard.clock.offset_s,
         )
         facts: tuple[Any, ...] = (report.connected, report.armed, report.flight_mode)
-        facts += (report.commanded, report.permitted, report.reaction)
+        facts += (report.commanded, report.permitted, report.reaction, self.problem)
         if not self._report.is_due(now_ns) and facts == self._reported:
             return
         if sent is not None:
@@ -292,6 +315,7 @@ class Link:
 
     def _lose_line(self, error: PortLostError) -> None:
         self.problem = str(error)
+        self._acted_ns -= ns_from_s(ACT_S)  # to be told at once
         if self._port is not None:
             self._port.close()
             self._port = None
@@ -326,7 +350,8 @@ def run_link(
             now_ns = clock_ns()
             link.take_line(now_ns)
             link.take_bus(messages, now_ns)
-            link.act(now_ns)
+            if messages or link.is_due(now_ns):
+                link.act(now_ns)
             link.beat(now_ns)
 
 
