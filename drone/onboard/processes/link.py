@@ -362,11 +362,14 @@ def run(folder: Path) -> None:
         DroneError: the line cannot be opened, or the signing key not read.
     """
     orders = read(folder)
+    config = orders.config.autopilot
+    if orders.rehearse is not None:  # on the bench, without propellers
+        config = config.model_copy(update={"needs_flight": False})
     with (
         Shell("link", folder, orders.clock_ns) as shell,
         closing(Subscriber(folder, HEARD)) as ears,
     ):
-        link = Link(orders.config.autopilot, shell.voice, _view(orders), orders.shadow)
+        link = Link(config, shell.voice, _view(orders), orders.shadow)
 
         def go_on() -> bool:
             shell.alive(link.problem)
