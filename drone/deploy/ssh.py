@@ -23,7 +23,15 @@ from drone.deploy.target.program import MARK
 from drone.errors import DroneError, UserError, WorkFailedError
 
 _CHUNK = 1 << 18
-_CONNECT_S = 15
+_PATIENCE = (
+    "-o",
+    "ConnectTimeout=15",
+    "-o",
+    "ServerAliveInterval=10",
+    "-o",
+    "ServerAliveCountMax=3",
+)
+"""Who is silent for half a minute is gone."""
 _BOOT = """
 import io,sys,types,zipfile
 z=zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read({size})))
@@ -80,7 +88,7 @@ class Host:
         remote = shlex.join(["python3", "-c", boot, *words])
         quiet = [] if sys.stdin.isatty() else ["-o", "BatchMode=yes"]
         process = subprocess.Popen(
-            [*self.words, *quiet, "-o", f"ConnectTimeout={_CONNECT_S}", self.name, remote],
+            [*self.words, *quiet, *_PATIENCE, self.name, remote],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
