@@ -5,8 +5,8 @@
           └──────────── velocity command ◄────────┼─────────────────────────────────────┘
     Watcher ◄── FLOWN, SENT (bus): who flew when something was touched, gaps, latency
 
-The human pilot is a script: arms, takes off, switches to the mode that takes set-points, gives
-permission. Nothing crosses but pictures on the bus and MAVLink over UDP; truth stays here.
+The human pilot is a script that begins once the onboard side sees and is linked: arms, takes off,
+switches to the mode that takes set-points, gives permission. Nothing crosses but pictures on the bus and MAVLink over UDP; truth stays here.
 """
 
 from __future__ import annotations
@@ -28,9 +28,15 @@ from drone.sim.flightcontroller_ardupilot import ARDUPILOT
 from drone.sim.flightcontroller_manners import Manner, Rules
 from drone.sim.flightcontroller_px4 import PX4
 from drone.sim.flightcontroller_room import RoomAirframe, StandingRoom
-from drone.sim.flightcontroller_server import FlightControllerServer, ScriptedPilot, Serving
+from drone.sim.flightcontroller_server import (
+    FlightControllerServer,
+    ScriptedPilot,
+    Serving,
+    hands_off,
+)
 from drone.sim.flightcontroller_transmitter import HumanPilot
 from drone.sim.simulator import SimOutput
+from drone.topics import AUTOPILOT
 from drone.wire import FLOWN, FRAME, SENT, Flown, Sent
 
 MANNERS: dict[str, Manner] = {"ardupilot": ARDUPILOT, "px4": PX4}
@@ -178,7 +184,8 @@ class RoomInRealTime:
         self.watcher = Watcher()
         self.calibration: StereoCalibration = calibration_of(config.sim.camera)
         self._voice = Publisher(folder, ROOM)
-        self._ears = Subscriber(folder, {"pilot": [FLOWN], "link": [SENT]})
+        self._ears = Subscriber(folder, {"pilot": [FLOWN], "link": [SENT, AUTOPILOT]})
+        self._linked = self._sees = False
         meter = DistanceMeter(
             self.calibration.left, config.pilot.grid_spec, config.pilot.corridor_spec
         )
@@ -186,12 +193,12 @@ class RoomInRealTime:
             config.sim, meter, seed=config.flight.seed, tick_hz=config.pilot.tick_hz
         )
         rules = Rules.of(MANNERS[manner])
-        self._plan = plan or HumanPilot(MANNERS[manner].setpoint_mode)
+        script = ScriptedPilot(plan or HumanPilot(MANNERS[manner].setpoint_mode))
         self.server = FlightControllerServer(
             RoomAirframe(room, self._out),
             rules,
             Serving(tick_hz=config.pilot.tick_hz),
-            transmitter=ScriptedPilot(self._plan),
+            transmitter=lambda sight: script(sight) if self.is_ready else hands_off(sight),
         )
 
     @property
@@ -200,15 +207,23 @@ class RoomInRealTime:
         host, port = self.server.address
         return f"udpout://{host}:{port}"
 
+    @property
+    def is_ready(self) -> bool:
+        """The onboard side has seen a frame, and has found the autopilot."""
+        return self._linked and self._sees
+
     def tick(self) -> None:
         """Serve until the next tick is due, then fly it."""
         self.server.serve_until(self.server.pace.due_ns)
         self.server.tick()
         for topic, message in self._ears.receive(0.0):
             if topic == FLOWN:
+                self._sees = self._sees or message.tick.frame is not None
                 self.watcher.flown(message)
-            else:
+            elif topic == SENT:
                 self.watcher.sent(message)
+            else:
+                self._linked = self._linked or message.connected
 
     def close(self) -> None:
         """End the room and close the sockets."""
