@@ -2,8 +2,8 @@
 
     PYTHONPATH=. python benchmarks/kill_sim.py --kills 50 --save benchmarks/kill.json
 
-Each kill takes one of the pilot, camera, trainer, recorder and page, at a random moment. Unsafe is a
-set-point that moves the vehicle later than `autopilot.stale_s` after the last decision, or a
+Each kill takes one of the pilot, camera, trainer, recorder and page, at a random moment. Unsafe is
+a set-point that moves the vehicle later than `autopilot.stale_s` after the last decision, or a
 collision. A part rejoins when its new process says that it goes on. A killed pilot means that the
 vehicle stands still, then lands unless the pilot is back; a flight that has landed is followed by a
 new one.

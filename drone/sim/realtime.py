@@ -6,7 +6,8 @@
     Watcher ◄── FLOWN, SENT (bus): who flew when something was touched, gaps, latency
 
 The human pilot is a script that begins once the onboard side sees and is linked: arms, takes off,
-switches to the mode that takes set-points, gives permission. Nothing crosses but pictures on the bus and MAVLink over UDP; truth stays here.
+switches to the mode that takes set-points, gives permission. Nothing crosses but pictures on the
+bus and MAVLink over UDP; truth stays here.
 """
 
 from __future__ import annotations
