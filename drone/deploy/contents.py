@@ -56,6 +56,11 @@ def vehicle_files(request: Request) -> dict[str, bytes]:
     calibration = request.calibration
     if calibration is None and config.camera.calibration:
         calibration = config.calibration_path(request.config.parent)
+    if calibration is not None and not calibration.exists():
+        raise UserError(
+            f"{calibration}: no such calibration; right is --calibration FILE (made by drone "
+            "calibrate), or camera.calibration with the name of one"
+        )
     if calibration is None and config.camera.devices:
         raise UserError(
             f"{request.config}: camera.calibration is missing, and without it no distance is known;"
