@@ -42,6 +42,8 @@ AVOIDANCES: dict[str, tuple[str, ...]] = {
 }
 """The default of every other situation, which remembers obstacles that left the view; and that of
 the room's own file, which remembers nothing."""
+MAIN, MOST_ORIGINAL = "remembering", 6
+"""The original's manner flies the first so many seeds alone: all of both would take too long."""
 CONTROLS = ("mono", "stereo")
 MEASURED = (
     *("collisions_per_min", "collisions_per_100m", "metres_per_min", "stops_per_100m"),
@@ -53,9 +55,10 @@ def tasks(seeds: Sequence[int], quick: bool) -> list[Task]:
     """Return one flight per seed, manner of avoidance and who is in control."""
     return [
         _task(seed, avoidance, control, quick)
-        for seed in seeds
+        for number, seed in enumerate(seeds)
         for avoidance in AVOIDANCES
         for control in CONTROLS
+        if avoidance == MAIN or number < MOST_ORIGINAL
     ]
 
 
@@ -223,7 +226,8 @@ EXPERIMENT = Experiment(
         f"{ALONE_S / 60:g} minutes. The seed names noise, the learner's draws, and where the drone "
         "is put back after a collision.",
         "Avoidance is the original's (straight on, stop, turn in steps), and the same with a "
-        "short memory of obstacles that have left the view, this project's default. "
+        "short memory of obstacles that have left the view, this project's default, which flies "
+        f"all seeds; the original's flies the first {MOST_ORIGINAL}. "
         f"Yardstick: {YARDSTICK_S:g} s by stereo alone, likewise.",
     ),
     falsified_by="More than 0.05 collisions per minute by mono, or less than 0.8 of the metres "
@@ -234,6 +238,6 @@ EXPERIMENT = Experiment(
     tasks=tasks,
     run=run,
     analyse=analyse,
-    cpu_s=160.0,
+    cpu_s=225.0,
     quick_cpu_s=10.0,
 )
