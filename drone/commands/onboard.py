@@ -106,8 +106,8 @@ def run(args: argparse.Namespace) -> int:
             page=None if page is None else (page.host, page.port, page.token),
         )
         paper.write(orders, folder)
-        starts = _fly(orders, folder, args)
-        return _tell(run_folder, starts, args)
+        flown = _fly(orders, folder, args)
+        return _tell(run_folder, flown, args)
 
 
 def learns(config: OnboardConfig) -> bool:
@@ -206,7 +206,7 @@ def _folder(given: Path | None) -> Iterator[Path]:
         yield Path(made)
 
 
-def _fly(orders: Orders, folder: Path, args: argparse.Namespace) -> dict[str, int]:
+def _fly(orders: Orders, folder: Path, args: argparse.Namespace) -> Supervisor:
     from drone.onboard.processes.supervisor import Supervisor
 
     end_s = time.monotonic() + 60 * args.minutes if args.minutes else None
@@ -222,15 +222,18 @@ def _fly(orders: Orders, folder: Path, args: argparse.Namespace) -> dict[str, in
         return end_s is None or time.monotonic() < end_s
 
     supervisor.run(turn)
-    return dict(supervisor.starts)
+    return supervisor
 
 
-def _tell(folder: RunFolder, starts: dict[str, int], args: argparse.Namespace) -> int:
+def _tell(folder: RunFolder, flown: Supervisor, args: argparse.Namespace) -> int:
     from drone.flightlog import FlightLog
     from drone.onboard.processes.summary import summary_of
 
-    restarts = {role: count - 1 for role, count in starts.items() if count > 1}
-    figures: dict[str, Any] = {"restarts": restarts, "run": str(folder.path)}
+    figures: dict[str, Any] = {
+        "restarts": {role: count - 1 for role, count in flown.starts.items() if count > 1},
+        "processes": {role: usage.to_dict() for role, usage in flown.usage.items()},
+        "run": str(folder.path),
+    }
     if folder.log.is_file():
         figures = {**summary_of(FlightLog(folder.log)), **figures}
     folder.write_result(figures)

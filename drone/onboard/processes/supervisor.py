@@ -24,6 +24,7 @@ from types import FrameType
 
 from drone.bus import Subscriber
 from drone.config.onboard import ProcessesConfig
+from drone.onboard.processes.usage import Usage, cpu_s_of, memory_mb_of, used
 from drone.wire import ALIVE
 
 FIRST_S = 30.0
@@ -32,6 +33,9 @@ END_S = 5.0
 TRAINER_END_S = 60.0
 """It saves its memory."""
 POLL_S = 0.1
+USAGE_S = 2.0
+BEGUN_S = 5.0
+"""What a process takes to begin is none of what it takes to go on."""
 ORDER = ("link", "pilot", "recorder", "camera", "trainer", "web")
 """They start in this order, and end in the other."""
 
@@ -141,6 +145,13 @@ class Supervisor:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ears = {role: Subscriber(folder, {role: [ALIVE]}) for role in self._children}
         self._watchdog = Watchdog()
+        self._usage = dict.fromkeys(self._children, Usage())
+        self._looked: dict[str, tuple[int, float, float]] = {}
+
+    @property
+    def usage(self) -> dict[str, Usage]:
+        """Role -> what it costs, once it has begun."""
+        return dict(self._usage)
 
     @property
     def pids(self) -> Mapping[str, int]:
@@ -176,6 +187,7 @@ class Supervisor:
         for role in self._children:
             self._listen(role, now_s)
             self._look(role, now_s)
+            self._measure(role, now_s)
 
     def close(self) -> None:
         """Tell the processes to end, the pilot before the link; a second call does nothing."""
@@ -218,6 +230,21 @@ class Supervisor:
             )
             child = started(child, now_s)
         self._children[role] = child
+
+    def _measure(self, role: str, now_s: float) -> None:
+        """Take down what a role used since it was looked at last."""
+        child, process = self._children[role], self._processes.get(role)
+        if process is None or not child.running or now_s - child.started_s < BEGUN_S:
+            return
+        pid, then_s, before_s = self._looked.get(role, (0, 0.0, 0.0))
+        if pid == process.pid and now_s - then_s < USAGE_S:
+            return
+        cpu_s = cpu_s_of(process.pid)
+        if pid == process.pid:
+            self._usage[role] = used(
+                self._usage[role], cpu_s - before_s, now_s - then_s, memory_mb_of(pid)
+            )
+        self._looked[role] = (process.pid, now_s, cpu_s)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         self.ending = True

@@ -19,6 +19,7 @@ from drone.onboard.processes.supervisor import (
     is_silent,
     started,
 )
+from drone.onboard.processes.usage import Usage, cpu_s_of, memory_mb_of, used
 
 CONFIG = ProcessesConfig(back_off_s=0.2, back_off_most_s=1.0, settled_s=10.0, silent_s=5.0)
 
@@ -142,3 +143,14 @@ def test_cores_that_are_not_there_are_left_out_and_said(monkeypatch):
     assert "none of the cores [7]" in note
     assert settle(ProcessConfig(nice=3), dies_with_parent=False) == []
     assert chosen[-1] == (os.PRIO_PROCESS, 0, 3)
+
+
+def test_what_a_process_costs_is_measured():
+    spent_s = time.process_time()
+    while time.process_time() - spent_s < 0.2:
+        pass
+    assert cpu_s_of(os.getpid()) >= 0.2
+    assert 10 < memory_mb_of(os.getpid()) < 10_000
+    assert (cpu_s_of(2**22 + 1), memory_mb_of(2**22 + 1)) == (0.0, 0.0)
+    usage = used(used(Usage(), 1.0, 2.0, 50.0), 1.0, 2.0, 40.0)
+    assert usage.to_dict() == {"core_share": 0.5, "memory_mb": 50.0}
