@@ -88,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
     if args.memory is not None and args.model is not None:
         raise UserError("--memory and --model exclude each other: a memory has its own model")
     calibration = calibration_of(config, path.parent, args.rehearse)
+    model = _model(args.model)
     with _folder(args.bus) as folder:
         from drone import runfolder
         from drone.onboard.processes import orders as paper
@@ -102,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
             shadow=args.shadow,
             rehearse=args.rehearse,
             memory=args.memory,
-            model=_model(args.model),
+            model=model,
             page=None if page is None else (page.host, page.port, page.token),
         )
         paper.write(orders, folder)

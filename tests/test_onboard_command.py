@@ -1,0 +1,108 @@
+"""`drone onboard`: what it refuses before anything starts, and a rehearsal as a whole."""
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from drone import topics
+from drone.cli import main
+from drone.flightlog import FlightLog
+from drone.geometry import Intrinsics, StereoCalibration
+from drone.onboard.processes.orders import tree_of
+from drone.replay import verify
+from drone.runfolder import RunFolder
+
+GOLDEN = Path(__file__).parent / "golden" / "golden.mcap"
+CALIBRATION = StereoCalibration(Intrinsics.from_hfov(128, 96, math.radians(70)), 0.06)
+
+
+@pytest.fixture
+def vehicle(tmp_path):
+    (tmp_path / "seen.json").write_text(json.dumps(tree_of(CALIBRATION)))
+    path = tmp_path / "vehicle.toml"
+    path.write_text('[camera]\ncalibration = "seen.json"\n[learner]\nsteps_per_frame = 0\n')
+    return path
+
+
+def refused(capsys, *arguments):
+    code = main(["onboard", *map(str, arguments)])
+    return code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--minutes", "0"), "--minutes 0: expected more than 0"),
+        (("--set", "camera.devices=['a','b','c']"), "right is one that shows both eyes"),
+        (("--set", "camera.calibration=other.json"), "other.json: no calibration of rectified"),
+        (("--set", "camera.calibration="), "right is a file of drone calibrate"),
+        (("--set", "autopilot.url=com3"), "expected serial:///dev/ttyAMA0"),
+        (("--set", "processes.pilot.nice=99"), "processes.pilot.nice"),
+        (("--set", "sim.height_m=3"), "unknown key 'sim'"),
+        (("--model", "none.onnx"), "--model none.onnx: cannot be read"),
+        (("--model", "a.onnx", "--memory", "b"), "exclude each other"),
+        (("--rehearse", "nothing-here"), "nothing-here"),
+        (("--web-token", "x"), "--web-host and --web-token go with --web"),
+    ],
+)
+def test_a_mistake_is_said_before_anything_starts(vehicle, tmp_path, capsys, arguments, said):
+    runs = tmp_path / "runs"
+    code, err = refused(capsys, "--config", vehicle, "--runs", runs, *arguments)
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+    assert not runs.exists()
+
+
+def test_a_model_that_is_none_is_refused(vehicle, tmp_path, capsys):
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    code, err = refused(capsys, "--config", vehicle, "--model", tmp_path / "broken.onnx")
+    assert code == 2
+    assert "broken.onnx" in err
+
+
+def test_a_rehearsal_plays_a_recording_and_logs_what_was_decided(vehicle, tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"udpout://127.0.0.1:{nobody.getsockname()[1]}"
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "drone", "onboard", "--config", str(vehicle)),
+                *("--rehearse", str(GOLDEN), "--runs", str(tmp_path / "runs"), "--json"),
+                *("--no-report", "--set", f"autopilot.url={url}"),
+            ],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        try:
+            run = _logged(tmp_path / "runs", 150_000)
+        finally:
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=60)
+    figures = json.loads(out)
+    assert process.returncode == 0
+    assert figures["frames"] > 5
+    assert figures["mode_s"]["stereo"] == 0.0  # nobody permits
+    assert figures["restarts"] == {}
+    result = verify(run.log)
+    assert result.mismatches == 0
+    assert not any(d.command.forward_mps for d in FlightLog(run.log).messages(topics.DECISION))
+
+
+def _logged(runs, size_bytes, most_s=60.0):
+    """Wait for a log that is so large."""
+    end_s = time.monotonic() + most_s
+    while time.monotonic() < end_s:
+        for path in runs.glob("*/flight.mcap"):
+            if path.stat().st_size > size_bytes:
+                return RunFolder(path.parent)
+        time.sleep(0.2)
+    raise AssertionError("nothing was logged")
