@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from drone.messages import Decision, Vector3, VehicleState
-from drone.onboard.manners import MANNERS, Manner, Order
+from drone.onboard.manners import MANNERS, MAV_TYPE_QUADROTOR, MULTICOPTERS, Manner, Order
 from drone.onboard.setpoints import Setpoint
 
 
@@ -29,17 +29,22 @@ class Heartbeat:
         autopilot: MAV_AUTOPILOT.
         custom_mode: of its own counting.
         armed: motors may turn.
+        vehicle_type: MAV_TYPE.
     """
 
     stamp_ns: int
     autopilot: int
     custom_mode: int
     armed: bool
+    vehicle_type: int = MAV_TYPE_QUADROTOR
 
     @property
     def manner(self) -> Manner | None:
-        """How it wants to be dealt with, None where that is unknown."""
-        return MANNERS.get(self.autopilot)
+        """How it wants to be dealt with, None where that is unknown.
+
+        The same number is another mode in a plane or a rover.
+        """
+        return MANNERS.get(self.autopilot) if self.vehicle_type in MULTICOPTERS else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from drone.onboard.timesync import ClockSync
 
 MAV_MODE_FLAG_SAFETY_ARMED = 128
 MAV_CMD_DO_SET_MODE = 176
+MAV_SYS_STATUS_SENSOR_RC_RECEIVER = 65536
 MAV_RESULT_ACCEPTED, MAV_RESULT_IN_PROGRESS = 0, 5
 MAV_PARAM_TYPE_UINT8, MAV_PARAM_TYPE_INT32 = 1, 6
 MAV_LANDED_STATE = {1: Ground.STANDING, 2: Ground.IN_AIR, 3: Ground.TAKING_OFF, 4: Ground.LANDING}
@@ -52,6 +53,7 @@ class Heard:
         came_ns: when each message came last, by name.
         position: when it came, where, and how fast, NED.
         battery: share left and voltage.
+        rc_lost: the autopilot says that its RC receiver is not well.
     """
 
     heartbeat: Heartbeat | None = None
@@ -67,11 +69,12 @@ class Heard:
     came_ns: dict[str, int] = field(default_factory=dict)
     position: tuple[int, Vector3, Vector3] = (-NS_PER_S, UNKNOWN, UNKNOWN)
     battery: tuple[float, float] = (math.nan, math.nan)
+    rc_lost: bool = False
 
 
 def _heartbeat(heard: Heard, message: Any, now_ns: int) -> None:
     armed = bool(message.base_mode & MAV_MODE_FLAG_SAFETY_ARMED)
-    heard.heartbeat = Heartbeat(now_ns, message.autopilot, message.custom_mode, armed)
+    heard.heartbeat = Heartbeat(now_ns, message.autopilot, message.custom_mode, armed, message.type)
 
 
 def _attitude(heard: Heard, message: Any, now_ns: int) -> None:
@@ -101,7 +104,14 @@ def _position(heard: Heard, message: Any, now_ns: int) -> None:
     heard.position = (now_ns, place_m, (message.vx, message.vy, message.vz))
 
 
-def _battery(heard: Heard, message: Any, now_ns: int) -> None:
+def _status(heard: Heard, message: Any, now_ns: int) -> None:
+    """Note the battery, and whether RC is lost: ArduPilot goes on sending its last channels."""
+    bit = MAV_SYS_STATUS_SENSOR_RC_RECEIVER
+    enabled, healthy = (
+        message.onboard_control_sensors_enabled,
+        message.onboard_control_sensors_health,
+    )
+    heard.rc_lost = bool(enabled & bit and not healthy & bit)
     percent, millivolts = message.battery_remaining, message.voltage_battery
     share = percent / 100 if 0 <= percent <= 100 else math.nan
     heard.battery = (share, millivolts / 1000 if 0 < millivolts < _NOTHING_16 else math.nan)
@@ -148,7 +158,7 @@ def _version(heard: Heard, message: Any, now_ns: int) -> None:
 
 HANDLERS: dict[str, Callable[[Heard, Any, int], None]] = {
     "HEARTBEAT": _heartbeat,
-    "SYS_STATUS": _battery,
+    "SYS_STATUS": _status,
     "PARAM_VALUE": _parameter,
     "ATTITUDE": _attitude,
     "LOCAL_POSITION_NED": _position,

@@ -48,7 +48,7 @@ class Sent(NamedTuple):
 
 READ = (
     Read("HEARTBEAT", 0, 0, "the autopilot is there; its kind, mode, armed or not"),
-    Read("SYS_STATUS", 1, 1, "battery: share left, voltage"),
+    Read("SYS_STATUS", 1, 2, "battery: share left, voltage; whether RC is lost"),
     Read("PARAM_VALUE", 22, 0, "a parameter that was asked for (`drone doctor`)"),
     Read("ATTITUDE", 30, 30, "attitude and body rates"),
     Read("LOCAL_POSITION_NED", 32, 30, "position and velocity"),

@@ -19,7 +19,7 @@ from drone.clock import ns_from_s
 from drone.config.autopilot import AutopilotConfig
 from drone.onboard.linkfacts import Ground, LinkInputs, LinkOutput
 from drone.onboard.losses import Due, Since, decides, fresh, known, reaction_due, watch
-from drone.onboard.manners import Manner, Order
+from drone.onboard.manners import MANNERS, Manner, Order
 from drone.onboard.permission import TABLE, Permission, Switch
 from drone.onboard.setpoints import ZERO, Setpoint, setpoint_from_command
 
@@ -164,6 +164,8 @@ def _objection(
     if heartbeat is None or not standing.connected:
         return "no autopilot is heard"
     if standing.manner is None:
+        if heartbeat.autopilot in MANNERS:
+            return f"MAV_TYPE {heartbeat.vehicle_type} is no multicopter"
         return f"MAV_AUTOPILOT {heartbeat.autopilot} is neither ArduPilot nor PX4"
     if not standing.takes:
         wanted = " or ".join(sorted(standing.manner.setpoint_modes))

@@ -13,6 +13,11 @@ from enum import StrEnum
 CUSTOM_MODE_ENABLED = 1
 """MAV_MODE_FLAG_CUSTOM_MODE_ENABLED."""
 
+MAV_TYPE_QUADROTOR = 2
+MULTICOPTERS = frozenset((MAV_TYPE_QUADROTOR, 3, 4, 13, 14, 15, 29, 35, 43))
+"""MAV_TYPE of what flies as these modes say: quad-, hexa-, octo-, tri-, deca- and dodecarotor,
+coaxial, helicopter, and multirotors of any kind."""
+
 
 class Order(StrEnum):
     """What the link may order an autopilot to do by itself."""

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from drone.config.autopilot import AutopilotConfig
 from drone.geometry import StereoCalibration
-from drone.messages import Cue, Decision, DistanceLabel, MonoEstimate
+from drone.messages import Cue, Decision, DistanceLabel, Mode, MonoEstimate
 from drone.onboard.losses import fresh
 
 BINS = 72
@@ -27,6 +27,8 @@ SEEN_S = 0.5
 """What was seen longer ago is unknown now."""
 _BIN_RAD = 2 * math.pi / BINS
 _ALMOST_RAD = 1e-6
+_BY_STEREO = (Mode.STEREO, Mode.TRAINING_WHEELS)
+"""Modes in which both eyes are believed."""
 
 
 class View(NamedTuple):
@@ -75,12 +77,15 @@ def trusted_sectors_m(
 ) -> tuple[float, ...]:
     """Return distances per sector by who may be believed, m, NaN where unknown; empty if by nobody.
 
-    Stereo's, while it answers at all; else mono's, while it holds its licence and decides.
+    Stereo's, while it answers and the pilot chain believes its eyes; else mono's, while it holds
+    its licence and decides.
     """
-    if label is not None and label.valid and fresh(label.stamp_ns, now_ns, SEEN_S):
-        return label.sectors_m
     if decision is None or not fresh(decision.stamp_ns, now_ns, SEEN_S):
         return ()
+    believed = decision.mode in _BY_STEREO or math.isfinite(decision.stereo_obstacle_m)
+    answers = label is not None and label.valid and fresh(label.stamp_ns, now_ns, SEEN_S)
+    if label is not None and answers and believed:
+        return label.sectors_m
     trusted = decision.trust.held and decision.cue in (Cue.MONO, Cue.BOTH)
     if trusted and estimate is not None and estimate.valid:
         return estimate.sectors_m if fresh(estimate.stamp_ns, now_ns, SEEN_S) else ()

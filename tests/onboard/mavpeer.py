@@ -31,6 +31,7 @@ class Peer:
             self.codec.signing.sign_outgoing = True
             self.codec.signing.timestamp = 10**12
         self.mode, self.armed, self.switch, self.stick = GUIDED, True, LOW, CENTRE
+        self.rc_lost = False
         self.landed, self.boot_s, self.obeys = 2, time.monotonic() - 1000.0, True
         self.came = defaultdict(list)
         self.bad = []
@@ -74,7 +75,11 @@ class Peer:
         return dialect.MAVLink_extended_sys_state_message(0, self.landed)
 
     def battery(self, percent=80):
-        return dialect.MAVLink_sys_status_message(0, 0, 0, 0, 11100, -1, percent, 0, 0, 0, 0, 0, 0)
+        rc = dialect.MAV_SYS_STATUS_SENSOR_RC_RECEIVER
+        well = 0 if self.rc_lost else rc
+        return dialect.MAVLink_sys_status_message(
+            rc, rc, well, 0, 11100, -1, percent, 0, 0, 0, 0, 0, 0
+        )
 
     def home(self, x=0.0, y=0.0, z=0.0):
         return dialect.MAVLink_home_position_message(0, 0, 0, x, y, z, [1, 0, 0, 0], 0, 0, 0)

@@ -16,7 +16,7 @@ from drone.onboard import linkheard
 from drone.onboard.autopilot import Autopilot
 from drone.onboard.linkfacts import Ground
 from drone.onboard.linkmessages import COMMANDS, OWN_COMPONENT, READ, SENT
-from drone.onboard.manners import ARDUPILOT, MANNERS, Order
+from drone.onboard.manners import ARDUPILOT, MANNERS, MULTICOPTERS, Order
 from drone.onboard.mavports import Chunk, open_port
 from drone.onboard.obstaclemap import View
 from drone.onboard.setpoints import Setpoint
@@ -82,6 +82,7 @@ def test_what_an_autopilot_says_becomes_facts(make):
     assert heard.channels.pulse_us(1) == CENTRE
     assert heard.channels.pulse_us(9) == 0
     assert heard.ground is Ground.IN_AIR
+    assert not heard.rc_lost
     assert heard.home_m == (0.0, 0.0, 0.0)
     vehicle = heard.vehicle
     assert vehicle.valid
@@ -487,6 +488,10 @@ def test_the_tables_name_what_the_code_does():
 def test_the_numbers_of_mavlink_are_right():
     for name in ("MAV_MODE_FLAG_SAFETY_ARMED", "MAV_CMD_DO_SET_MODE", "MAV_RESULT_ACCEPTED"):
         assert getattr(linkheard, name) == getattr(dialect, name)
+    assert linkheard.MAV_SYS_STATUS_SENSOR_RC_RECEIVER == dialect.MAV_SYS_STATUS_SENSOR_RC_RECEIVER
+    kinds = {dialect.enums["MAV_TYPE"][number].name for number in MULTICOPTERS}
+    assert all("ROTOR" in k or "COPTER" in k or "COAXIAL" in k for k in kinds), kinds
+    assert not any("VTOL" in kind for kind in kinds)
     for name in ("MAV_RESULT_IN_PROGRESS", "MAV_PARAM_TYPE_UINT8", "MAV_PARAM_TYPE_INT32"):
         assert getattr(linkheard, name) == getattr(dialect, name)
     assert dialect.MAV_COMP_ID_OBSTACLE_AVOIDANCE == OWN_COMPONENT

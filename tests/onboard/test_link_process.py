@@ -75,6 +75,7 @@ class Flight:
         return [(at, any((m.vx, m.vy, m.vz, m.yaw_rate))) for at, m in came if at > since_s]
 
     def fly(self):
+        self.peer.rc_lost = False
         self.peer.mode, self.peer.stick, self.peer.switch = GUIDED, 1500, LOW
         self.until(lambda: self.report(connected=True, armed=True, flight_mode="GUIDED"))
         self.until(lambda: "is low" in self.reports[-1].reason)
@@ -140,6 +141,13 @@ def flipped_switch(flight):
     return at_s
 
 
+def lost_rc(flight):
+    at_s = time.monotonic()
+    flight.peer.rc_lost = True
+    flight.peer.send(flight.peer.battery())
+    return at_s
+
+
 def wished(flight):
     at_s = time.monotonic()
     flight.web.send(WISH, Wish(1, time.monotonic_ns(), True, withdraw=True))
@@ -150,6 +158,7 @@ STOPS = {
     "a mode change": changed_mode,
     "a moved stick": moved_stick,
     "the switch": flipped_switch,
+    "a lost RC": lost_rc,
     "the live page": wished,
 }
 

@@ -123,6 +123,7 @@ def test_a_small_move_of_a_stick_is_none():
         ({"heartbeat": beat(mode=LOITER)}, "LOITER, set-points need GUIDED"),
         ({"heartbeat": beat(PX4, POSCTL)}, "POSCTL, set-points need OFFBOARD"),
         ({"heartbeat": beat(kind=20)}, "neither ArduPilot nor PX4"),
+        ({"heartbeat": lambda now: Heartbeat(now, ARDUPILOT, GUIDED, True, 1)}, "no multicopter"),
         ({"heartbeat": beat(armed=False)}, "not armed"),
         ({"rivals": "two autopilots are heard"}, "two autopilots"),
         ({"decision": None}, "pilot process is silent"),

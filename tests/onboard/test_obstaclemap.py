@@ -11,7 +11,7 @@ from linkcases import CONFIG, decision
 
 from drone.clock import ns_from_s
 from drone.geometry import Intrinsics, StereoCalibration
-from drone.messages import Cue, DistanceLabel, Eye, MonoEstimate, TrustReport
+from drone.messages import Cue, DistanceLabel, Eye, Mode, MonoEstimate, TrustReport
 from drone.onboard.obstaclemap import (
     BINS,
     UNKNOWN_CM,
@@ -100,6 +100,14 @@ def estimate(stamp_ns=NOW_NS, valid=True):
 
 def by(cue, held, stamp_ns=NOW_NS):
     return decision(stamp_ns, cue=cue, trust=TrustReport(held=held))
+
+
+def test_eyes_that_the_pilot_chain_has_given_up_are_not_believed():
+    alone = replace(by(Cue.MONO, True), mode=Mode.MONO, stereo_obstacle_m=NAN)
+    assert trusted_sectors_m(alone, label(), estimate(), NOW_NS) == (2.0, 2.0)
+    holds = replace(by(Cue.NONE, False), mode=Mode.HOLD, stereo_obstacle_m=NAN)
+    assert trusted_sectors_m(holds, label(), estimate(), NOW_NS) == ()
+    assert trusted_sectors_m(None, label(), estimate(), NOW_NS) == ()
 
 
 OLD_NS = NOW_NS - ns_from_s(0.6)

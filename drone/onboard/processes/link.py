@@ -46,7 +46,9 @@ WISH_S = 2.5
 """A wish comes every second as long as it is meant."""
 FAREWELLS = 3
 """Zero set-points at the end: datagrams get lost."""
-_ACTED_ON = frozenset(("HEARTBEAT", "RC_CHANNELS", "COMMAND_ACK", "EXTENDED_SYS_STATE"))
+_ACTED_ON = frozenset(
+    ("HEARTBEAT", "RC_CHANNELS", "COMMAND_ACK", "EXTENDED_SYS_STATE", "SYS_STATUS")
+)
 """Messages at whose arrival the rules are asked, if they say anything new."""
 
 
@@ -188,7 +190,7 @@ class Link:
         return (
             None if beat is None else (beat.autopilot, beat.custom_mode, beat.armed),
             None if channels is None else channels.pulses_us,
-            *(heard.ground, heard.refused),
+            *(heard.ground, heard.refused, heard.rc_lost),
         )
 
     # Out
@@ -235,7 +237,7 @@ class Link:
         return LinkInputs(
             now_ns=now_ns,
             heartbeat=heard.heartbeat,
-            channels=heard.channels,
+            channels=None if heard.rc_lost else heard.channels,
             vehicle=heard.vehicle,
             ground=heard.ground,
             home_m=heard.home_m,
