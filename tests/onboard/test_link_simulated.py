@@ -124,7 +124,7 @@ def test_a_vehicle_that_nobody_flies_lands(start, how):
         flight.decides = False
     else:
         flight.chain = Mode.LAND
-    flight.until(lambda: flight.report.reaction == "land", "land is ordered")
+    flight.until(lambda: any(r.reaction == "land" for r in flight.reports), "land is ordered")
     flight.until(lambda: "LAND" in flight.report.flight_mode.upper(), "lands")
     flight.until(lambda: flight.vehicle.landed, "on the ground")
     flight.until(lambda: not flight.report.armed, "disarmed")
