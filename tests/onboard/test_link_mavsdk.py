@@ -102,13 +102,13 @@ def test_mavsdks_autopilot_is_read_and_takes_orders():
         until(lambda: {*wanted, "ATTITUDE"} <= heard_names, listen)
         until(lambda: link.heard.vehicle.valid and link.heard.ground is Ground.IN_AIR, listen)
         until(lambda: not math.isnan(link.heard.vehicle.battery_share), listen)
+        until(lambda: link.heard.heartbeat.armed and link.heard.heartbeat.custom_mode, listen)
         vehicle, beat = link.heard.vehicle, link.heard.heartbeat
         assert vehicle.position_m == (1.0, 2.0, -3.0)
         assert vehicle.velocity_mps == pytest.approx((0.1, 0.2, 0.3))
         assert vehicle.attitude == pytest.approx((math.sqrt(0.5), 0, 0, math.sqrt(0.5)))
         assert vehicle.rates_radps == pytest.approx((0.1, 0.2, 0.3))
         assert (vehicle.battery_share, vehicle.battery_v) == (0.75, 12.0)
-        assert beat.armed
         assert PX4.mode_name(beat.custom_mode) == "OFFBOARD"  # its modes are PX4's
 
         link.send_heartbeat()
@@ -146,7 +146,7 @@ def test_the_links_process_reads_mavsdks_autopilot_and_refuses_to_fly_a_kind_it_
                     topics.VEHICLE.name in latest
                     and latest[topics.VEHICLE.name].valid
                     and topics.AUTOPILOT.name in latest
-                    and latest[topics.AUTOPILOT.name].connected
+                    and latest[topics.AUTOPILOT.name].armed
                 ),
                 lambda: latest.update({t.name: m for t, m in hears.receive(0.1)}),
             )
@@ -154,7 +154,7 @@ def test_the_links_process_reads_mavsdks_autopilot_and_refuses_to_fly_a_kind_it_
             ended.set()
             thread.join()
     report, vehicle = latest[topics.AUTOPILOT.name], latest[topics.VEHICLE.name]
-    assert report.armed
+    assert report.connected
     assert not report.commanded
     assert "neither ArduPilot nor PX4" in report.reason
     assert vehicle.position_m == (1.0, 2.0, -3.0)
