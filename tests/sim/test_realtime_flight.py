@@ -40,7 +40,7 @@ def test_the_onboard_side_flies_the_room_over_udp(tmp_path, manner):
     assert figures["frame_to_setpoint_ms"]["n"] > 30
     assert figures["onboard"]["restarts"] == {}
     run = RunFolder(tmp_path / figures["run"].rsplit("/", 1)[-1])
-    result = verify(run.log, recompute=True)
+    result = verify(run.log)  # images alone do not do: the pilot may have seen some before
     assert result.ticks > 100
     assert (result.mismatches, result.gap) == (0, None)
     reports = list(FlightLog(run.log).messages(topics.AUTOPILOT))
