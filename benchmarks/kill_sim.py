@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from drone.bus import Subscriber
-from drone.commands.fly_mavlink import _ended, _vehicle
+from drone.commands.fly_mavlink import ended, vehicle_toml
 from drone.config import launch_folder, load
 from drone.config.autopilot import AutopilotConfig
 from drone.onboard.processes.orders import tree_of
@@ -119,7 +119,7 @@ def fly(draw: random.Random, wanted: int, seed: int, manner: str) -> list[dict[s
         folder = Path(made)
         with room_in_real_time(config, manner, folder) as room:
             (folder / "calibration.json").write_text(json.dumps(tree_of(room.calibration)))
-            (folder / "vehicle.toml").write_text(_vehicle(config, room.url))
+            (folder / "vehicle.toml").write_text(vehicle_toml(config, room.url))
             argv = [sys.executable, "-m", "drone", "onboard", "--json", "--no-report"]
             argv += ["--config", str(folder / "vehicle.toml"), "--bus", str(folder)]
             argv += ["--runs", str(folder / "runs"), "--web", "0"]
@@ -132,7 +132,7 @@ def fly(draw: random.Random, wanted: int, seed: int, manner: str) -> list[dict[s
                     while len(rows) < wanted and not flight.landed:
                         rows.append(_kill(draw, flight, seed, manner))
                 finally:
-                    _ended(onboard)
+                    ended(onboard)
     return rows
 
 

@@ -41,7 +41,8 @@ def refused(capsys, *arguments):
     [
         (("--minutes", "0"), "--minutes 0: expected more than 0"),
         (("--set", "camera.devices=['a','b','c']"), "right is one that shows both eyes"),
-        (("--set", "camera.calibration=other.json"), "other.json: no calibration of rectified"),
+        (("--set", "camera.calibration=other.json"), "other.json: no such calibration"),
+        (("--set", "camera.calibration=vehicle.toml"), "no calibration of rectified"),
         (("--set", "camera.calibration="), "right is a file of drone calibrate"),
         (("--set", "autopilot.url=com3"), "expected serial:///dev/ttyAMA0"),
         (("--set", "processes.pilot.nice=99"), "processes.pilot.nice"),

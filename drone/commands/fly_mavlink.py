@@ -48,7 +48,7 @@ def fly_mavlink(config: Config, manner: str, minutes: float | None, args: Any) -
         folder = Path(made)
         with room_in_real_time(config, manner, folder) as room:
             (folder / "calibration.json").write_text(json.dumps(tree_of(room.calibration)))
-            (folder / "vehicle.toml").write_text(_vehicle(config, room.url))
+            (folder / "vehicle.toml").write_text(vehicle_toml(config, room.url))
             onboard = subprocess.Popen(
                 _argv(folder, args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
             )
@@ -58,7 +58,7 @@ def fly_mavlink(config: Config, manner: str, minutes: float | None, args: Any) -
                 pace = room.server.pace
                 load = [round(v, 2) for v in os.getloadavg()]
             finally:
-                told = _ended(onboard)
+                told = ended(onboard)
     return {
         "seed": config.flight.seed,
         "manner": manner,
@@ -72,7 +72,7 @@ def fly_mavlink(config: Config, manner: str, minutes: float | None, args: Any) -
     }
 
 
-def _vehicle(config: Config, url: str) -> str:
+def vehicle_toml(config: Config, url: str) -> str:
     """Return the onboard side's configuration: of the flight, but the simulator."""
     from drone.config.onboard import OnboardConfig
 
@@ -137,7 +137,7 @@ def _fly(
     return True
 
 
-def _ended(onboard: subprocess.Popen[bytes]) -> dict[str, Any]:
+def ended(onboard: subprocess.Popen[bytes]) -> dict[str, Any]:
     """End the onboard side, and return what it tells."""
     if onboard.poll() is None:
         onboard.send_signal(signal.SIGTERM)

@@ -158,6 +158,11 @@ def calibration_of(config: OnboardConfig, folder: Path, rehearse: Path | None) -
             "camera.calibration is empty: nobody says how the cameras see; right is a file of "
             "drone calibrate"
         )
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such calibration; right is camera.calibration with the name of a file "
+            "that drone calibrate made"
+        )
     if config.camera.devices:
         from drone.onboard.processes.camera import live_source
 

@@ -73,7 +73,7 @@ def test_what_does_not_go_together_is_refused(tmp_path, manner, more, said):
 def test_the_vehicle_flies_by_the_flights_own_pilot_and_learner(tmp_path):
     config = load(launch_folder() / "room.toml", ["pilot.switching.stop_m=0.9"])
     path = tmp_path / "vehicle.toml"
-    path.write_text(fly_mavlink._vehicle(config, "udpout://127.0.0.1:14550"))
+    path.write_text(fly_mavlink.vehicle_toml(config, "udpout://127.0.0.1:14550"))
     there = load_as(OnboardConfig, path)
     assert there.pilot == config.pilot
     assert there.learner == config.learner

@@ -78,8 +78,6 @@ class Recorder:
             self.close()
             self._remove_oldest()
             self._begin(state)
-        else:
-            self._log.between_ticks(lambda: state.state, state.version)
 
     def _flown(self, flown: Flown) -> None:
         log, tick = self._log, flown.tick

@@ -5,9 +5,11 @@ from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from drone import topics
 from drone.config.onboard import OnboardConfig
+from drone.errors import UserError
 from drone.flightlog import FlightLog
 from drone.geometry import Intrinsics, StereoCalibration
 from drone.logfiles import all_of
@@ -93,6 +95,18 @@ def test_a_recorder_that_is_killed_goes_on_in_a_new_file(tmp_path):
     assert second.mismatches == 0
     assert second.ticks >= 40
     killed.close()
+
+
+def test_what_began_after_the_pilot_did_is_not_made_again_from_its_images(tmp_path):
+    pilot = Pilot(tmp_path)
+    pilot.recorder.close()
+    (tmp_path / "flight.mcap").unlink()
+    pilot.recorder = Recorder(pilot.orders, 0)  # it came too late for the first state
+    with closing(pilot.recorder):
+        pilot.fly(60)
+    assert verify(tmp_path / "flight.mcap").mismatches == 0
+    with pytest.raises(UserError, match="begins with tick 20 of its flight"):
+        verify(tmp_path / "flight.mcap", recompute=True)
 
 
 def test_a_pilot_that_begins_anew_gets_a_new_file(tmp_path):
