@@ -161,7 +161,7 @@ class _Verifying:
         """
         state = PilotState.from_json(log.header.pilot_state)
         for number, moment in enumerate(_moments(log)):
-            if self._pilot is not None and number == 0 and moment.tick.seq > 0:
+            if self._pilot is not None and self._before is None and moment.tick.seq > 0:
                 raise UserError(
                     f"{log.path}: begins with tick {moment.tick.seq} of its flight, and labels "
                     "remember the frames before: right is the whole flight, or --verify without "

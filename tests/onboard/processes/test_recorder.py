@@ -105,7 +105,7 @@ def test_what_began_after_the_pilot_did_is_not_made_again_from_its_images(tmp_pa
     with closing(pilot.recorder):
         pilot.fly(60)
     assert verify(tmp_path / "flight.mcap").mismatches == 0
-    with pytest.raises(UserError, match="begins with tick 20 of its flight"):
+    with pytest.raises(UserError, match="begins with tick 21 of its flight"):
         verify(tmp_path / "flight.mcap", recompute=True)
 
 
