@@ -267,3 +267,14 @@ def test_wrong_input_is_an_error_in_words(
         said = capsys.readouterr().err
         assert words in said
         assert said.count("\n") == 1
+
+
+def test_what_nobody_measures_on_a_vehicle_is_unknown(tmp_path: Path) -> None:
+    flight = flight_of(tmp_path, Script(source="vehicle"))
+    assert story.headline(flight) == "Mono flew 8.0 s alone"
+    told = {figure.name: figure.value for figure in story.key_figures(flight)}
+    assert told["collisions"] == "unknown"
+    assert "collision" not in " ".join(story.sentences(flight))
+    rows = {row[0]: row for row in story.mode_table(flight)}
+    assert rows["mono alone"][-2:] == ["–", "–"]
+    assert rows["stereo"][-1] == "–"

@@ -128,12 +128,15 @@ def _trust(sides: Sequence[Side]) -> str:
 
 
 def _contacts(sides: Sequence[Side]) -> str:
-    collisions = {s.letter: _sum(s.flight, "collisions") for s in sides}
+    telling = [s for s in sides if s.flight.tells_contacts]
+    collisions = {s.letter: _sum(s.flight, "collisions") for s in telling}
     overrides = {s.letter: int(s.flight.figures["overrides"]) for s in sides}
     collided = f"Collisions: {_counted(collisions)}" if any(collisions.values()) else _UNHURT
     overrode = "stereo never overrode mono"
     if any(overrides.values()):
         overrode = f"overrides by stereo: {_counted(overrides)}"
+    if not telling:
+        return f"{overrode[0].upper()}{overrode[1:]}."
     return f"{collided}; {overrode}."
 
 
@@ -217,7 +220,9 @@ _FIGURES: Mapping[str, Mapping[str, Callable[[Flight], str]]] = {
     "the flight": {
         "flown": lambda f: metres(way_m(f)),
         "time": lambda f: seconds(f.duration_s),
-        "collisions": lambda f: rate(_sum(f, "collisions"), way_m(f)),
+        "collisions": lambda f: (
+            rate(_sum(f, "collisions"), way_m(f)) if f.tells_contacts else "unknown"
+        ),
         "overrides": lambda f: rate(f.figures["overrides"], f.figures["distance_m"][_WHEELS]),
         "turning": lambda f: share(f.figures["turning_share"]),
     },

@@ -138,6 +138,11 @@ class Flight:
         return bool(np.isfinite(self.frames["true_m"]).any())
 
     @property
+    def tells_contacts(self) -> bool:
+        """The log knows when something was touched; of a vehicle nobody says."""
+        return self.header.source == "sim"
+
+    @property
     def live(self) -> bool:
         """A live camera was watched, by `drone replay --live`."""
         return self.header.source.startswith(LIVE_SOURCE)

@@ -52,7 +52,8 @@ def headline(flight: Flight) -> str:
     collisions = flight.figures["collisions"][Mode.MONO.value]
     if mode_s[Mode.MONO.value]:
         with_ = plural(collisions, "collision") if collisions else "without a collision"
-        return f"Mono flew {seconds(mode_s[Mode.MONO.value])} alone, {with_}"
+        alone = f"Mono flew {seconds(mode_s[Mode.MONO.value])} alone"
+        return f"{alone}, {with_}" if flight.tells_contacts else alone
     if mode_s[Mode.TRAINING_WHEELS.value] and not flight.in_mode(Mode.LAND):
         return f"Mono flew {seconds(mode_s[Mode.TRAINING_WHEELS.value])} under stereo's guard"
     if flight.in_mode(Mode.LAND):
@@ -165,7 +166,7 @@ def _helpless(flight: Flight, spans: list[Span]) -> str:
 
 def _alone(flight: Flight, alone: list[Span]) -> str:
     figures = flight.figures
-    collisions = plural(figures["collisions"][Mode.MONO.value], "collision")
+    collisions = _with(flight, figures["collisions"][Mode.MONO.value])
     often = f" ({plural(len(alone), 'time')})" if len(alone) > 1 else ""
     then = ""
     if flight.in_mode(Mode.LAND):
@@ -173,7 +174,7 @@ def _alone(flight: Flight, alone: list[Span]) -> str:
     return (
         f"Stereo was lost at {seconds(alone[0].start_s)}{_why(flight, alone[0])}, and mono flew "
         f"{seconds(figures['mode_s'][Mode.MONO.value])} alone{often}: "
-        f"{metres(figures['distance_m'][Mode.MONO.value])} with {collisions}{then}."
+        f"{metres(figures['distance_m'][Mode.MONO.value])}{collisions}{then}."
     )
 
 
@@ -189,6 +190,7 @@ _END = {
     "landed": "it ended on the ground",
     "time is over": "it ended when its time was over",
     "interrupted": "it was interrupted",
+    "told to end": "it was told to end",
 }
 
 
@@ -201,9 +203,14 @@ def _whole(flight: Flight) -> str:
     ends = flight.of_kind("end")
     end = f"; {_END.get(ends[-1].detail, 'it ended: ' + ends[-1].detail)}" if ends else ""
     return (
-        f"In all {metres(flown_m)} in {seconds(flight.duration_s)} "
-        f"with {plural(collisions, 'collision')}{overrode}{end}."
+        f"In all {metres(flown_m)} in {seconds(flight.duration_s)}"
+        f"{_with(flight, collisions)}{overrode}{end}."
     )
+
+
+def _with(flight: Flight, collisions: int) -> str:
+    """Return how often something was touched, nothing where nobody says."""
+    return f" with {plural(collisions, 'collision')}" if flight.tells_contacts else ""
 
 
 def way_m(flight: Flight) -> float:
@@ -249,7 +256,9 @@ def key_figures(flight: Flight) -> list[Figure]:
             share(_share_of_mono(flight)),
             f"{metres(figures['distance_m']['mono'])} of it alone",
         ),
-        Figure("collisions", str(sum(figures["collisions"].values())), by_mode),
+        Figure("collisions", str(sum(figures["collisions"].values())), by_mode)
+        if flight.tells_contacts
+        else Figure("collisions", "unknown", "of a vehicle nobody says"),
         Figure("overrides", str(figures["overrides"]), "stereo stopped mono"),
         Figure("near frames caught", share(against["tpr"]), f"of {against['positives']}, by mono"),
         Figure("needless stops", share(against["fpr"]), f"of {against['negatives']} free frames"),
@@ -289,7 +298,10 @@ def mode_table(flight: Flight) -> list[list[str]]:
         name = mode.value
         if not figures["mode_s"][name]:
             continue
-        collisions = figures["collisions"].get(name)
+        collisions = figures["collisions"].get(name) if flight.tells_contacts else None
+        needless = measures["needless_stops_per_100m"].get(name, math.nan)
+        if mode is Mode.MONO and not flight.tells_contacts:
+            needless = math.nan  # stereo is gone, and there is no truth
         rows.append(
             [
                 NAMES[mode],
@@ -297,7 +309,7 @@ def mode_table(flight: Flight) -> list[list[str]]:
                 metres(figures["distance_m"].get(name, math.nan)),
                 metres(measures["metres_per_min"].get(name, math.nan)),
                 share(measures["turning_share"].get(name)),
-                _plain(measures["needless_stops_per_100m"].get(name, math.nan)),
+                _plain(needless),
                 "\N{EN DASH}" if collisions is None else str(collisions),
             ]
         )

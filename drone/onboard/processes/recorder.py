@@ -20,7 +20,7 @@ from drone import __version__, topics
 from drone.bus import Subscriber
 from drone.flightlog import FORMAT_VERSION, FlightLogWriter, LogHeader
 from drone.logfiles import all_of, file_path, number_of
-from drone.messages import LogGap, ModelVersion
+from drone.messages import FlightEvent, LogGap, ModelVersion
 from drone.onboard.processes.orders import Orders, read
 from drone.onboard.processes.shell import Shell
 from drone.runfolder import LOG_NAME
@@ -65,6 +65,11 @@ class Recorder:
             self._log.write(topic, message)
         if self._log is not None and self._log.problem:
             self.problem = self._log.problem
+
+    def end(self, stamp_ns: int) -> None:
+        """Say in the log that the flight is over, so that it does not look cut off."""
+        if self._log is not None:
+            self._log.write(topics.EVENT, FlightEvent(0, stamp_ns, True, "end", "told to end"))
 
     def close(self) -> None:
         """Finish the open file."""
@@ -157,3 +162,4 @@ def run(folder: Path) -> None:
             for topic, message in ears.receive(LISTEN_S):
                 recorder.take(topic, message)
             shell.alive(recorder.problem or f"{recorder.ticks} ticks")
+        recorder.end(shell.clock_ns())
