@@ -156,7 +156,8 @@ def test_trust_begins_with_what_was_held_out_scored_by_what_flies(before, recall
 
 def test_versions_to_come_score_what_was_held_out_before(recalled):
     old = {frame.seq for frame in recalled.holdout.frames}
-    versions = teach(recalled, FLOWN)
+    rounds = (teach(recalled, FLOWN, start) for start in range(0, 4 * FLOWN, FLOWN))
+    versions = next(filter(None, rounds), [])  # the gate may refuse the first candidates
     assert old & set(versions[0].holdout_seq)
 
 
