@@ -28,8 +28,10 @@ class TrustConfig(Section):
     """What the share of near frames caught must be for certain (lower bound, 95 %), were each
     approach one trial: of 6 approaches 97 % must have been caught, of 7 or more 95 %. The share of
     needless stops has no such limit: it costs way, not safety; its bound is in the log."""
-    safety: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """Mono stops already at the operating point's distance divided by this."""
+    safety: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Mono stops already at the operating point's distance divided by this. Below 1 it stops
+    earlier than it must by what it caught; the original took 0.8 later. Here it gets to the
+    operating point slowly instead (`pilot.switching.mono_stop_mps`)."""
     earn_s: NotNegative = 3.0
     """The figures must stand this long before the licence is given."""
     lose_s: NotNegative = 10.0

@@ -43,6 +43,9 @@ class SwitchingConfig(Section):
     mono_speed: Annotated[float, Field(gt=0, le=1)] = 0.6
     """Share of the cruising speed at which mono flies alone with the least trust that flies; the
     fewer its needless stops, and the surer it is of what is ahead, the faster."""
+    mono_stop_mps: Annotated[float, Field(gt=0, le=3)] = 0.2
+    """Where mono decides, the drone is no faster than this when it comes to where mono stops it:
+    what mono is less sure of than stereo it makes up for in braking way."""
     stale_s: Positive = 0.35
     """An older label, estimate or vehicle state is no input."""
     stereo_lost_s: Positive = 0.5

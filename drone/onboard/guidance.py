@@ -35,7 +35,7 @@ def avoid(
         math.hypot(north_mps, east_mps),
         _scaled(way.sectors_m, scale),
         speed_scale(state, config),
-        seen_m=scale * way.obstacle_m + view.eye_forward_m - hull_m,
+        seen_m=_seen_m(way, scale * way.obstacle_m + view.eye_forward_m - hull_m, config),
         near=obstacle_memory.around(memory, pose, now_ns, view, rules.memory),
         hull_m=hull_m,
         position_m=pose[:2],
@@ -45,6 +45,19 @@ def avoid(
     )
     stepped, motion = avoidance.step(state.avoidance, inputs, rules)
     return state._replace(avoidance=stepped, memory=memory), motion
+
+
+def _seen_m(way: Clearance, hull_m: float, config: PilotConfig) -> float:
+    """Return how far the drone may go by what is seen, m; where mono decides, less than the hull may.
+
+    Mono is less sure than stereo of where it must stop, so it gets there slowly.
+    """
+    if way.cue is not Cue.MONO:
+        return hull_m
+    speed_mps, rules = config.switching.mono_stop_mps, config.avoidance
+    braking_m = speed_mps * rules.latency_s + speed_mps * speed_mps / (2 * rules.decel_mps2)
+    left_m = max(0.0, way.ratio - 1) * config.switching.stop_m
+    return min(hull_m, left_m + braking_m)
 
 
 def _scaled(sectors_m: tuple[float, ...], scale: float) -> tuple[float, ...]:

@@ -286,33 +286,66 @@ def findings(rows: RowErrors, error: float) -> Findings:
         rows: of the last frames.
         error: expected of a corner's row, rad.
     """
-    tears = [
-        _explain(rows, rows.patterns[:, 3:] * (rows.height > at)[:, None], error) for at in _TEARS
-    ]
+    patterns = np.empty((len(rows.errors), 1 + len(_TEARS)))
+    patterns[:] = rows.patterns[:, 3:]
+    patterns[:, 1:] *= rows.height[:, None] > _TEARS
+    skew, *tears = _delays(rows, patterns, error)
     return Findings(
-        _explain(rows, rows.patterns[:, :3], error),
-        _explain(rows, rows.patterns[:, 3:], error),
-        max(tears, key=lambda tear: tear.gain),
+        _turn(rows, rows.patterns[:, :3], error), skew, max(tears, key=lambda tear: tear.gain)
     )
 
 
-def _explain(rows: RowErrors, patterns: Vector, error: float) -> Finding:
-    """Fit the patterns robustly: corners that they do not explain count less and less."""
-    expected = _TURN_RAD if patterns.shape[1] > 1 else _SKEW_S
-    prior = np.eye(patterns.shape[1]) * (error / expected) ** 2
+def _turn(rows: RowErrors, patterns: Vector, error: float) -> Finding:
+    """Fit the patterns robustly: corners that they do not explain count less and less.
+
+    Args:
+        rows: n corners.
+        patterns: (n, 3) of a turn about each axis, fitted together.
+        error: as in `findings`.
+    """
+    prior = np.eye(patterns.shape[1]) * (error / _TURN_RAD) ** 2
     weights: Vector = rows.weights
     fit: NDArray[np.floating[Any]] = np.zeros(patterns.shape[1])
     left: Vector = rows.errors
     for tolerance in _TOLERANCES:
-        weighted = patterns * weights[:, None]
-        fit = np.linalg.solve(weighted.T @ patterns + prior, weighted.T @ rows.errors)
+        weighted = (patterns * weights[:, None]).T
+        fit = np.linalg.solve(weighted @ patterns + prior, weighted @ rows.errors)
         left = np.asarray(rows.errors - patterns @ fit, np.float64)
-        weights = np.asarray(
-            rows.weights / (1 + (left / (tolerance * error)) ** 2) ** 2, np.float64
-        )
-    gain = _cost(rows.errors / error, rows.weights) - _cost(left / error, rows.weights)
-    size = float(fit[0]) if len(fit) == 1 else float(np.sqrt(fit @ fit))
-    return Finding(size, gain)
+        weights = _less(rows.weights, left, tolerance * error)
+    return Finding(float(np.sqrt(fit @ fit)), _gain(rows, left[:, None], error)[0])
+
+
+def _delays(rows: RowErrors, patterns: Vector, error: float) -> list[Finding]:
+    """Fit each pattern by itself, likewise.
+
+    Args:
+        rows: n corners.
+        patterns: (n, m) of one second's delay, each of another part of the image.
+        error: as in `findings`.
+    """
+    prior = (error / _SKEW_S) ** 2
+    errors, least = rows.errors[:, None], rows.weights[:, None]
+    weights, fit, left = least, np.zeros(patterns.shape[1]), errors
+    for tolerance in _TOLERANCES:
+        weighted = patterns * weights
+        fit = (weighted * errors).sum(axis=0) / ((weighted * patterns).sum(axis=0) + prior)
+        left = errors - patterns * fit
+        weights = _less(least, left, tolerance * error)
+    gains = _gain(rows, left, error)
+    return [Finding(float(size), gain) for size, gain in zip(fit, gains, strict=True)]
+
+
+def _less(weights: Vector, left: Vector, tolerance: float) -> Vector:
+    """Return the weights of corners of which so much is left to explain."""
+    share = left / tolerance
+    weight = 1 + share * share
+    return np.asarray(weights / (weight * weight), np.float64)
+
+
+def _gain(rows: RowErrors, left: Vector, error: float) -> list[float]:
+    """Return for each column how much of the cost of the row errors is not left, (n, m)."""
+    cost = _cost(rows.errors / error, rows.weights)
+    return [cost - _cost(column / error, rows.weights) for column in left.T]
 
 
 def _cost(errors: Vector, weights: Vector) -> float:

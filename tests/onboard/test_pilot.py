@@ -596,6 +596,34 @@ def test_the_command_is_slower_where_mono_alone_is_unsure():
     assert unsure.command.forward_mps >= SWITCHING.mono_speed * sure.command.forward_mps
 
 
+def speeds_nearing(flight, **sees):
+    """Return the speed asked for before things ever nearer to where mono stops, m/s."""
+    stop_m = flight.decisions[-1].trust.threshold_m
+    return [
+        flight.fly(4 * TICK_S, mono_m=share * stop_m, **sees)[-1].command.forward_mps
+        for share in (3.0, 1.3, 1.15, 1.05, 1.005)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "sees"), [(Mode.TRAINING_WHEELS, {"stereo_m": 3.0}), (Mode.MONO, {"right": "black"})]
+)
+def test_where_mono_decides_the_drone_comes_slowly_to_where_it_stops(mode, sees):
+    flight = Flight().earn_trust()
+    flight.until(mode, mono_m=3.0, **sees)
+    nearing = speeds_nearing(flight, **sees)
+    assert nearing == sorted(nearing, reverse=True)
+    assert nearing[0] > 0.4
+    assert SWITCHING.mono_stop_mps <= nearing[-1] < 1.1 * SWITCHING.mono_stop_mps
+    stop_m = flight.decisions[-1].trust.threshold_m
+    assert flight.fly(2 * TICK_S, mono_m=0.99 * stop_m, **sees)[-1].command.forward_mps == 0
+
+
+def test_where_stereo_decides_it_does_not():
+    speeds = [Flight().fly(10 * TICK_S, stereo_m=m)[-1].command.forward_mps for m in (3.0, 1.05)]
+    assert speeds == pytest.approx([0.5, 0.5])
+
+
 def test_overrides_are_fed_back_and_too_many_end_the_licence():
     """Mono misses one approach after the other; negative control: with a high limit it may."""
     for limit, held in ((2, False), (50, True)):

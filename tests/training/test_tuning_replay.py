@@ -78,18 +78,21 @@ def test_what_was_flown_replays_as_it_was_decided(recorded):
 
 
 def test_stops_of_what_was_flown_are_those_that_were_decided(recorded):
-    """Each stretch under mono ended where the pilot braked, or where mono lost the say."""
+    """Each stretch under mono ended where the pilot braked, or where mono or its guard was gone."""
     flight, pilot, ticks = Flight(recorded, SHARES), recorded.config.pilot, recorded.ticks
     flown = flight.stretches(flight.course(pilot), pilot)
     assert len(flown.last) > 5
     left = ~np.append(ticks["cruising"][1:], False)
+    guarded = ticks["held"] & ticks["stereo_ok"]
     for last in flown.last:
-        assert left[last] or not ticks["held"][min(last + 1, len(ticks) - 1)]
+        assert left[last] or not guarded[min(last + 1, len(guarded) - 1)]
     assert (ticks["blocked"][flown.last[flown.needless]]).all()
     np.testing.assert_array_equal(ticks["override"][flown.last], flown.override)
 
 
-def test_a_more_careful_setting_misses_less_and_stops_more(recorded):
+def test_a_more_careful_setting_misses_less_and_stops_more(tmp_path):
+    path = write_flight(tmp_path / "flight.mcap", Script(seed=3, duration_s=300.0))
+    recorded = read_recorded(path)
     flight = Flight(recorded, SHARES)
     counts = [
         flight.counts(with_values(recorded.config, {**SURE, "pilot.trust.safety": safety}).pilot)
