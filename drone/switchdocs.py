@@ -77,8 +77,8 @@ allowed needless stops that mono does not make (fpr below `pilot.trust.max_fpr`)
 certainty: its cautious distance over the plain one.
 
 Wherever mono decides, with stereo beside it or alone, the drone brakes on its way to the distance
-at which mono stops it, and is no faster than `mono_stop_mps` there. So it need not stop earlier than
-stereo would to be as safe: what mono is less sure of it makes up for in braking way.
+at which mono stops it, and is no faster than `mono_stop_mps` there. So it need not stop earlier
+than stereo would to be as safe: what mono is less sure of it makes up for in braking way.
 
 Where mono had earned its licence, still sees, and is only unsure of what it sees, or never learned
 it, HOLD looks elsewhere: the drone turns on the spot at `search_rate_degps` while something strange

@@ -48,9 +48,9 @@ def avoid(
 
 
 def _seen_m(way: Clearance, hull_m: float, config: PilotConfig) -> float:
-    """Return how far the drone may go by what is seen, m; where mono decides, less than the hull may.
+    """Return how far the drone may go by what is seen, m: as far as its hull, or not even so far.
 
-    Mono is less sure than stereo of where it must stop, so it gets there slowly.
+    Where mono decides, which is less sure than stereo of where to stop, it gets there slowly.
     """
     if way.cue is not Cue.MONO:
         return hull_m

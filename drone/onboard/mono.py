@@ -109,7 +109,12 @@ class MonoSpec:
 
 
 class MonoNetwork:
-    """A loaded model version."""
+    """A loaded model version.
+
+    Attributes:
+        version: its number.
+        sha256: of its bytes, hexadecimal.
+    """
 
     def __init__(self, model: ModelVersion, spec: MonoSpec) -> None:
         """Load and check a model.
@@ -119,7 +124,7 @@ class MonoNetwork:
         """
         if hashlib.sha256(model.onnx).hexdigest() != model.sha256:
             raise UserError(f"model version {model.seq}: its bytes do not match its SHA-256")
-        self.version = model.seq
+        self.version, self.sha256 = model.seq, model.sha256
         self._spec = spec
         self._session = session_from_onnx(model.onnx)
         _check(self._session.get_modelmeta().custom_metadata_map, spec, model.seq)

@@ -110,6 +110,7 @@ class Perception:
         self._labeller = Labeller(config.labels, self.meter, calibration.disparity_metres)
         self._fusion = TemporalFusion(config.labels, self.meter, calibration)
         self._network: MonoNetwork | None = None
+        self._prepared: MonoNetwork | None = None
         self._caution = config.mono.caution
         self._answered: DistanceMeter | None = None
         if config.switching.unknown == "free":
@@ -129,7 +130,20 @@ class Perception:
         Raises:
             UserError: it is damaged or made for something else; the present one stays.
         """
-        self._network = MonoNetwork(model, self.spec)
+        prepared, self._prepared = self._prepared, None
+        fits = prepared is not None and prepared.sha256 == model.sha256
+        self._network = prepared if fits else MonoNetwork(model, self.spec)
+
+    def prepare(self, model: ModelVersion) -> None:
+        """Make a version ready beforehand, so that no frame waits while it is loaded.
+
+        Raises:
+            UserError: as of `load`.
+        """
+        self._prepared = None
+        network = MonoNetwork(model, self.spec)
+        network.estimate(np.zeros((self.spec.height_px, self.spec.width_px), np.uint8))
+        self._prepared = network
 
     def perceive(
         self,

@@ -3,11 +3,14 @@
     camera, link, trainer, web ─► Inbox ─► tick ─► perceive ─► decide ─► DECISION ─► FLOWN ─► STATE
 
 A tick comes with each frame, at once, and without one at the pilot's own rate: silence is an input.
-What comes while a tick is worked on is drained after it: of frames only the newest counts.
+What comes while a tick is worked on is drained after it: of frames only the newest counts. A model
+is loaded between two frames, and flies from the next one on.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -19,6 +22,7 @@ import cv2
 from drone import topics
 from drone.bus import Publisher, Subscriber
 from drone.clock import NS_PER_S, ns_from_s, s_from_ns
+from drone.errors import UserError
 from drone.messages import (
     Asked,
     FlightEvent,
@@ -58,6 +62,8 @@ class Inbox:
     Attributes:
         frame: None where none came, like vehicle and model.
         health: all events, oldest first.
+        model: to fly from the next frame on.
+        offered: a model that is not loaded yet.
         marks: notes of who watches.
     """
 
@@ -65,6 +71,7 @@ class Inbox:
     vehicle: VehicleState | None = None
     health: tuple[HealthEvent, ...] = ()
     model: ModelVersion | None = None
+    offered: ModelVersion | None = None
     marks: tuple[str, ...] = ()
     asked: Asked = Asked.NOTHING
     withdrawn: bool = False
@@ -84,7 +91,7 @@ class Inbox:
             elif topic == topics.HEALTH:
                 self.health += (message,)
             elif topic == topics.MODEL:
-                self.model = message
+                self.offered = message
             elif topic == WISH:
                 self.asked, self.withdrawn, self._asked_ns = message.asked, message.withdraw, now_ns
                 self.marks += (message.mark,) if message.mark else ()
@@ -163,6 +170,18 @@ class PilotLoop:
         self.tell_state(now_ns)
         return flown
 
+    def prepare(self) -> None:
+        """Load the model that was offered, if any; to be called when no frame is waited for.
+
+        One that cannot be loaded is passed on all the same: the pilot says of it that it is none.
+        """
+        offered, self.inbox.offered = self.inbox.offered, None
+        if offered is None:
+            return
+        with contextlib.suppress(UserError):
+            self._perception.prepare(offered)
+        self.inbox.model = offered
+
     def tell_state(self, now_ns: int) -> None:
         """Publish, about once a second, all that it takes to follow from the next tick on."""
         if now_ns - self._state_ns < ns_from_s(STATE_S):
@@ -209,12 +228,16 @@ def run(folder: Path) -> None:
         loop = PilotLoop(orders, shell.voice)
         due_ns = shell.clock_ns()
         loop.tell_state(due_ns)
+        gc.collect()
+        gc.freeze()  # what lasts as long as the process is not looked through again and again
         while not shell.ending:
             wait_s = max(0.0, s_from_ns(due_ns - shell.clock_ns()))
             loop.inbox.take(ears.receive(wait_s), shell.clock_ns())
             now_ns = shell.clock_ns()
             if loop.inbox.frame is None and now_ns < due_ns:
                 continue
-            loop.tick(now_ns)
+            flown = loop.tick(now_ns)
             shell.alive(loop.mode)
+            if flown.tick.frame is not None:
+                loop.prepare()  # the next frame is the farthest off now
             due_ns = now_ns + period_ns

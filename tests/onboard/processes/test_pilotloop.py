@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tinymodel import tiny_model
 
 from drone import topics
 from drone.config.onboard import OnboardConfig
 from drone.geometry import Intrinsics, StereoCalibration
 from drone.messages import Asked, AutopilotReport, Mode, StereoFrame, VehicleState
+from drone.onboard import perception
 from drone.onboard.pilot import PilotState
 from drone.onboard.processes.orders import Orders, read, write
 from drone.onboard.processes.pilot import PERMISSION_S, WISH_S, Inbox, PilotLoop
@@ -128,6 +130,31 @@ def test_a_model_waits_for_the_frame_that_it_flies_from():
     inbox.take([(FRAME, frame(1, 0))], 0)
     assert inbox.tick(1, 1).model == "a model"
     assert inbox.model is None
+
+
+def test_a_model_is_loaded_between_frames_before_it_flies(loop, monkeypatch):
+    loaded = []
+    make = perception.MonoNetwork
+    monkeypatch.setattr(perception, "MonoNetwork", lambda *a: loaded.append(1) or make(*a))
+    list(fly(loop, 3))
+    loop.inbox.take([(topics.MODEL, tiny_model(loop._perception.spec, version=4))], 0)
+    assert next(fly(loop, 1)).tick.model is None  # it is not ready yet
+    loop.prepare()
+    assert loaded == [1]
+    first = next(fly(loop, 1))
+    assert (first.tick.model.seq, first.estimate.version) == (4, 4)
+    assert loaded == [1]  # not once more
+    loop.prepare()
+    assert loaded == [1]
+
+
+def test_a_model_that_is_none_is_passed_on_and_does_not_fly(loop):
+    broken = replace(tiny_model(loop._perception.spec, version=4), onnx=b"none")
+    loop.inbox.take([(topics.MODEL, broken)], 0)
+    loop.prepare()
+    first = next(fly(loop, 1))
+    assert first.tick.model is broken or first.tick.model.onnx == b"none"
+    assert first.estimate is None
 
 
 def test_what_is_asked_and_marked_is_an_event_once(loop):
