@@ -1,7 +1,7 @@
 """What crosses between the processes of one vehicle, beside the topics of a flight log.
 
     camera ── FRAME, HEALTH ──► pilot ── STATE, FLOWN ──► recorder, web, trainer
-    link ── VEHICLE, AUTOPILOT ──►  └──── DECISION ──► link ◄── WISH ── web
+    link ── VEHICLE, AUTOPILOT ──►  └──── DECISION, LABEL, MONO ──► link ◄── WISH ── web
     trainer ── MODEL, LEARNER ──►   every process ── ALIVE ──► supervisor
 
 `FLOWN` is one tick whole: what the pilot consumed, what it saw, what it decided. Who follows from a

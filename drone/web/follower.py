@@ -7,6 +7,7 @@ WISH ◄────────────────────────
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -34,10 +35,25 @@ LISTEN_S = 0.05
 class Follower:
     """Steps the pilot again by what it consumed and saw, to have its state."""
 
-    def __init__(self, config: PilotConfig, feed: Feed, matcher: StereoMatcher) -> None:
+    def __init__(
+        self,
+        config: PilotConfig,
+        feed: Feed,
+        matcher: StereoMatcher,
+        watched: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Follow nothing yet.
+
+        Args:
+            config: of the pilot.
+            feed: what the page shows.
+            matcher: for the disparity to look at.
+            watched: whether somebody looks at it.
+        """
         self._config = config
         self._feed = feed
         self._matcher = matcher
+        self._watched = watched
         self._state: PilotState | None = None
         self._next_seq = -1
 
@@ -65,7 +81,7 @@ class Follower:
 
     def _disparity_px(self, frame: StereoFrame | None) -> NDArray[np.float32] | None:
         """Return the disparity to look at; the pilot's own never leaves its process."""
-        if frame is None or frame.left is None or frame.right is None:
+        if frame is None or frame.left is None or frame.right is None or not self._watched():
             return None
         return self._matcher.match(frame.left, frame.right).disparity_px
 
@@ -115,13 +131,13 @@ def run(folder: Path) -> None:
     watched = Watched()
     matcher = StereoMatcher(orders.config.pilot.stereo, orders.calibration)
     watched.feed.scene = scene_of(orders, matcher.disparities)
-    follower, wisher = Follower(orders.config.pilot, watched.feed, matcher), Wisher()
-    permitted = False
+    permitted, wisher = False, Wisher()
     with (
         Shell("web", folder, orders.clock_ns) as shell,
         closing(Subscriber(folder, HEARD)) as ears,
         closing(LiveServer(watched, Address(*orders.page).checked())) as server,
     ):
+        follower = Follower(orders.config.pilot, watched.feed, matcher, lambda: server.is_watched)
         server.start()
         print(f"drone onboard: watch at {server.url}", file=sys.stderr, flush=True)  # noqa: T201
         while not shell.ending:

@@ -118,6 +118,11 @@ class LiveServer:
         token = f"#{self._address.token}" if self._address.token else ""
         return f"http://{host}:{self.port}/{token}"
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether a page is open."""
+        return self._pages > 0
+
     def start(self) -> None:
         """Answer from now on."""
         self._thread.start()

@@ -1,8 +1,8 @@
 """The link's process: decisions out to the autopilot, what it says in, and the last word on both.
 
-    pilot ── DECISION, FLOWN ──┐                       ┌──► set-points, orders, obstacles, texts
-    web ── WISH ───────────────┼─► linkstate.step ─────┤
-    autopilot ── MAVLink ──────┘                       └──► VEHICLE, AUTOPILOT (the bus)
+    pilot ── DECISION, LABEL, MONO ─┐                       ┌──► set-points, orders, obstacles, texts
+    web ── WISH ────────────────────┼─► linkstate.step ─────┤
+    autopilot ── MAVLink ───────────┘                       └──► VEHICLE, AUTOPILOT (the bus)
 
 Nothing is polled: a decision, a heartbeat or RC channels are acted on when they arrive; the rates
 go on beside. The line may break and come back. Told to end, it sends zero velocity first.
@@ -34,9 +34,9 @@ from drone.onboard.processes.shell import Shell
 from drone.onboard.setpoints import ZERO, Setpoint
 from drone.onboard.signing import TimestampFile, read_key
 from drone.topics import Topic
-from drone.wire import FLOWN, SENT, WISH, Flown, Sent, Wish
+from drone.wire import SENT, WISH, Sent, Wish
 
-HEARD = {"pilot": (topics.DECISION, FLOWN), "web": (WISH,)}
+HEARD = {"pilot": (topics.DECISION, topics.LABEL, topics.MONO), "web": (WISH,)}
 BEAT_S = 1.0
 """Heartbeats, questions about the clock, and attempts to open a broken line."""
 ACT_S = 0.05
@@ -146,7 +146,8 @@ class Link:
         """Take in what came over the bus, oldest first, and act on it."""
         takers: dict[str, Callable[[Any, int], None]] = {
             topics.DECISION.name: self._take_decision,
-            FLOWN.name: self._take_flown,
+            topics.LABEL.name: self._take_label,
+            topics.MONO.name: self._take_estimate,
             WISH.name: self._take_wish,
         }
         for topic, message in messages:
@@ -155,9 +156,11 @@ class Link:
     def _take_decision(self, decision: Decision, now_ns: int) -> None:
         self._decision = decision
 
-    def _take_flown(self, flown: Flown, now_ns: int) -> None:
-        self._label = flown.label or self._label
-        self._estimate = flown.estimate or self._estimate
+    def _take_label(self, label: DistanceLabel, now_ns: int) -> None:
+        self._label = label
+
+    def _take_estimate(self, estimate: MonoEstimate, now_ns: int) -> None:
+        self._estimate = estimate
 
     def _take_wish(self, wish: Wish, now_ns: int) -> None:
         if wish.withdraw:

@@ -1,6 +1,7 @@
 """The pilot's process: newest of everything in, a decision out, then the whole account of it.
 
-    camera, link, trainer, web ─► Inbox ─► tick ─► perceive ─► decide ─► DECISION ─► FLOWN ─► STATE
+    camera, link, trainer, web ─► Inbox ─► tick ─► perceive ─► decide ─► DECISION, for the link
+                                                    then, for who follows ─► FLOWN, STATE
 
 A tick comes with each frame, at once, and without one at the pilot's own rate: silence is an input.
 What comes while a tick is worked on is drained after it: of frames only the newest counts. A model
@@ -160,6 +161,9 @@ class PilotLoop:
         percept = self._pilot.perceive(before, tick)
         self._state, decision = decide(before, tick, percept, self._config)
         self._voice.send(topics.DECISION, decision)
+        for topic, seen in ((topics.LABEL, percept.label), (topics.MONO, percept.estimate)):
+            if seen is not None:  # for who need not have all of it
+                self._voice.send(topic, seen)
         flown = Flown(
             *(tick, percept.check, percept.label, percept.estimate, decision),
             found=self._found_now(before, now_ns),

@@ -81,7 +81,7 @@ def fly(loop, ticks, period_ns=S // 20):
 
 def test_the_decision_goes_out_before_its_account(loop, voice):
     list(fly(loop, 3))
-    assert [topic for topic, _ in voice.said[:2]] == [topics.DECISION, FLOWN]
+    assert [topic for topic, _ in voice.said[:3]] == [topics.DECISION, topics.LABEL, FLOWN]
     assert [d.seq for d in voice.of(topics.DECISION)] == [0, 1, 2]
 
 
@@ -179,6 +179,22 @@ def test_who_follows_has_the_pilots_state_to_the_last_bit(loop, voice):
         assert follower._state.to_json() == loop._state.to_json()
     assert follower._feed.latest.decision.seq == 59
     assert follower._feed.framed.disparity_px is not None
+
+
+def test_nothing_is_matched_for_a_page_that_nobody_looks_at(loop, voice):
+    looks = []
+    follower = Follower(
+        *(loop._config, Feed(), StereoMatcher(loop._config.stereo, CALIBRATION)),
+        lambda: bool(looks),
+    )
+    loop.tell_state(0)
+    follower.begin(voice.of(STATE)[0])
+    shown = []
+    for n, flown in enumerate(fly(loop, 6)):
+        looks += [True] if n == 4 else []
+        follower.see(flown)
+        shown.append(follower._feed.framed.disparity_px is not None)
+    assert shown == [False, False, False, False, True, True]
 
 
 def test_who_missed_a_tick_goes_on_from_the_next_state(loop, voice):
