@@ -196,8 +196,7 @@ def _roc(flight: Flight, curves: Sequence[Roc]) -> str:
         f"Frames of the last {flight.config.pilot.trust.window_s:g} s in which stereo labelled, "
         "each told by mono before it was learned from, by the cautious distance that flies. "
         "Shaded: where the licence is earned. Diamond: its operating point, over its own window "
-        "with held-out frames. Dots: what flew, which stops at that distance divided by "
-        f"{flight.config.pilot.trust.safety:g}."
+        f"with held-out frames. Dots: what flew, which stops at that distance{_earlier(flight)}."
     )
     side = f"<div>{keys}{html.table(head, rows, 'numbers')}{html.note(words)}</div>"
     last_stretch = f'<div class="two">{roc_chart(flight, curves)}{side}</div>'
@@ -250,6 +249,12 @@ _STRIP = (
 def _caught(curve: Roc, who: str) -> str:
     needless, caught = (share(value) for value in curve.point)
     return f"{who} {caught} of the near frames and stopped in {needless} of the free ones"
+
+
+def _earlier(flight: Flight) -> str:
+    """Return, in words, how much earlier than at its operating point mono stops."""
+    safety = flight.config.pilot.trust.safety
+    return f" divided by {safety:g}" if safety < 1 else ""
 
 
 def _licence_row(flight: Flight) -> list[list[str]]:

@@ -1,8 +1,8 @@
 """The link's process: decisions out to the autopilot, what it says in, and the last word on both.
 
-    pilot ── DECISION, LABEL, MONO ─┐                       ┌──► set-points, orders, obstacles, texts
+    pilot ── DECISION, LABEL, MONO ─┐                       ┌─► set-points, orders, obstacles, texts
     web ── WISH ────────────────────┼─► linkstate.step ─────┤
-    autopilot ── MAVLink ───────────┘                       └──► VEHICLE, AUTOPILOT (the bus)
+    autopilot ── MAVLink ───────────┘                       └─► VEHICLE, AUTOPILOT (the bus)
 
 Nothing is polled: a decision, a heartbeat or RC channels are acted on when they arrive; the rates
 go on beside. The line may break and come back. Told to end, it sends zero velocity first.
