@@ -178,3 +178,17 @@ def test_the_same_rows_give_the_same_figures():
         (ours, metres), (theirs, metres)
     )
     assert ratio(ours, metres) == ratio(ours, metres)
+
+
+def test_what_could_have_been_seen_is_what_the_textbook_says():
+    """Cohen (1988): 34 pairs show d = 0.5 with a power of 0.8; the normal approximation says 31.4."""
+    n, d = 34, 0.5
+    error = 1 / math.sqrt(n)
+    half = 1.959964 * error
+    found = Difference(Estimate(d, d - half, d + half, n), d, 0.01)
+    assert found.least_seen == pytest.approx(2.8016 * error, rel=1e-3)
+    assert found.seeds_needed == pytest.approx(31.4, rel=1e-2)
+
+
+def test_where_nothing_was_found_no_number_of_seeds_shows_it():
+    assert Difference(Estimate(0.0, -1.0, 1.0, 9), 0.0, 1.0).seeds_needed == math.inf
