@@ -252,8 +252,8 @@ def _why_unclear(d: Difference, arms: Mapping[str, Arm]) -> str:
         if name in arms
     ]
     return (
-        f"Taught with training wheels, {', '.join(told)}: the less a learner's stops tell near from "
-        f"free, the less it matters what it was taught on; and a difference below "
+        f"Taught with training wheels, {', '.join(told)}: the less a learner's stops tell near "
+        f"from free, the less it matters what it was taught on; and a difference below "
         f"{d.least_seen:.1f} collisions per 100 m is not seen in {d.estimate.n} rooms."
     )
 

@@ -10,6 +10,7 @@ go on beside. The line may break and come back. Told to end, it sends zero veloc
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -375,6 +376,8 @@ def run(folder: Path) -> None:
         closing(Subscriber(folder, HEARD)) as ears,
     ):
         link = Link(config, shell.voice, _view(orders), orders.shadow)
+        gc.collect()
+        gc.freeze()  # what lasts as long as the process is not looked through again and again
 
         def go_on() -> bool:
             shell.alive(link.problem)

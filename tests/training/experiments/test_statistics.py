@@ -181,7 +181,7 @@ def test_the_same_rows_give_the_same_figures():
 
 
 def test_what_could_have_been_seen_is_what_the_textbook_says():
-    """Cohen (1988): 34 pairs show d = 0.5 with a power of 0.8; the normal approximation says 31.4."""
+    """Cohen (1988): 34 pairs show d = 0.5 with a power of 0.8; by the normal distribution 31.4."""
     n, d = 34, 0.5
     error = 1 / math.sqrt(n)
     half = 1.959964 * error
