@@ -19,6 +19,7 @@ from training.experiments.arms import (
     all_compared,
     arm,
     differences_table,
+    divided,
     measures_json,
     measures_table,
 )
@@ -32,7 +33,7 @@ from training.experiments.design import (
     Task,
     configured,
 )
-from training.experiments.statistics import UNKNOWN, Estimate, rate, ratio, share
+from training.experiments.statistics import Estimate, rate, ratio, share
 
 LEARN_S, ALONE_S, YARDSTICK_S = 240.0, 600.0, 240.0
 QUICK_LEARN_S, QUICK_ALONE_S = 10.0, 5.0
@@ -153,9 +154,9 @@ def _against_stereo(
     return {
         "collisions_per_min": mono.estimate("collisions_per_min"),
         "minutes": ratio(mono.sums(("seconds",)), [60.0] * len(own)),
-        "needless_stops_of_stereo": _quotient(mono, stereo, "needless_stops_per_100m"),
-        "stops_of_stereo": _quotient(mono, stereo, "stops_per_100m"),
-        "metres_of_stereo": _quotient(mono, stereo, "metres_per_min"),
+        "needless_stops_of_stereo": divided("needless_stops_per_100m", mono, stereo),
+        "stops_of_stereo": divided("stops_per_100m", mono, stereo),
+        "metres_of_stereo": divided("metres_per_min", mono, stereo),
         "metres_between_collisions": Estimate(
             1 / between.mean if between.mean > 0 else metres,
             1 / between.high,
@@ -164,14 +165,6 @@ def _against_stereo(
         ),
         "landed": share(sum(bool(r.figures["landed"]) for r in own), len(own)),
     }
-
-
-def _quotient(ours: Arm, theirs: Arm, measure: str) -> Estimate:
-    """Return our mean over theirs, with our interval in the same unit."""
-    a, b = ours.estimate(measure), theirs.estimate(measure)
-    if not b.mean > 0:
-        return UNKNOWN
-    return Estimate(a.mean / b.mean, a.low / b.mean, a.high / b.mean, a.n)
 
 
 def _goals_table(more: dict[str, dict[str, Estimate]]) -> Table:

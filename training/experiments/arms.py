@@ -17,6 +17,7 @@ from training.experiments.statistics import (
     Estimate,
     corrected,
     difference,
+    quotient,
     rate,
     ratio,
     share,
@@ -118,16 +119,25 @@ def collided_share(of: Arm) -> Estimate:
 
 def compared(name: str, ours: Arm, theirs: Arm) -> Difference:
     """Return the difference of a measure over the seeds that both arms have."""
-    seeds = sorted(set(ours.counts) & set(theirs.counts))
+    return difference(*_paired(name, ours, theirs))
+
+
+def divided(name: str, ours: Arm, theirs: Arm) -> Estimate:
+    """Return a measure of ours over theirs, over the seeds that both arms have."""
+    return quotient(*_paired(name, ours, theirs))
+
+
+def _paired(name: str, *sides: Arm) -> list[tuple[list[float], list[float]]]:
+    """Return (parts, wholes) of each side, one entry a seed that all have."""
+    seeds = sorted(set.intersection(*(set(side.counts) for side in sides)))
     measure = MEASURES[name]
-    sides = [
+    return [
         (
             [measure.per * v for v in side.sums(measure.parts, seeds)],
             side.sums(measure.wholes, seeds),
         )
-        for side in (ours, theirs)
+        for side in sides
     ]
-    return difference(sides[0], sides[1])
 
 
 def all_compared(name: str, pairs: Mapping[str, tuple[Arm, Arm]]) -> dict[str, Difference]:

@@ -153,6 +153,19 @@ def difference(
     return Difference(Estimate(value, low, high, len(a)), effect, _swap_test(apart))
 
 
+def quotient(
+    ours: tuple[Sequence[float], Sequence[float]], theirs: tuple[Sequence[float], Sequence[float]]
+) -> Estimate:
+    """Return one ratio of sums over another; arguments and errors as of `difference`."""
+    a, b, c, d = (np.asarray(v, np.float64) for v in (*ours, *theirs))
+    if len({len(a), len(b), len(c), len(d)}) != 1:
+        raise ValueError("a paired quotient needs the same seeds in both arms")
+    if not all(v.sum() > 0 for v in (b, c, d)):
+        return UNKNOWN
+    low, high = _interval((a, b, c, d), _quotient_of_ratios)
+    return Estimate(float(_quotient_of_ratios(a, b, c, d)), low, high, len(a))
+
+
 def corrected(found: Sequence[Difference]) -> list[Difference]:
     """Return the differences with their p corrected for being several (Holm 1979)."""
     order = sorted(range(len(found)), key=lambda i: (math.isnan(found[i].p), found[i].p))
@@ -203,6 +216,10 @@ def _ratio_of_sums(a: Values, b: Values, axis: int = -1) -> Any:
 
 def _difference_of_ratios(a: Values, b: Values, c: Values, d: Values, axis: int = -1) -> Any:
     return _ratio_of_sums(a, b, axis) - _ratio_of_sums(c, d, axis)
+
+
+def _quotient_of_ratios(a: Values, b: Values, c: Values, d: Values, axis: int = -1) -> Any:
+    return _ratio_of_sums(a, b, axis) / _ratio_of_sums(c, d, axis)
 
 
 def _text(value: float, digits: int) -> str:

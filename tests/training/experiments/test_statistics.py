@@ -13,6 +13,7 @@ from training.experiments.statistics import (
     corrected,
     difference,
     mean,
+    quotient,
     rate,
     ratio,
     share,
@@ -192,3 +193,22 @@ def test_what_could_have_been_seen_is_what_the_textbook_says():
 
 def test_where_nothing_was_found_no_number_of_seeds_shows_it():
     assert Difference(Estimate(0.0, -1.0, 1.0, 9), 0.0, 1.0).seeds_needed == math.inf
+
+
+def test_a_quotient_counts_what_is_unsure_of_both_sides():
+    rng = np.random.default_rng(5)
+    ours = rng.poisson(30, 40).astype(float), np.full(40, 1.0)
+    theirs = rng.poisson(10, 40).astype(float), np.full(40, 1.0)
+    exact = np.full(40, theirs[0].mean()), np.full(40, 1.0)
+    found, half_known = quotient(ours, theirs), quotient(ours, exact)
+    assert found.mean == pytest.approx(half_known.mean)
+    assert found.low < 3 < found.high
+    assert found.high - found.low > 1.3 * (half_known.high - half_known.low)
+    assert found.n == 40
+
+
+def test_a_quotient_by_nothing_is_unknown():
+    none = ([0.0, 0.0], [1.0, 1.0])
+    assert math.isnan(quotient(([1.0, 2.0], [1.0, 1.0]), none).mean)
+    with pytest.raises(ValueError, match="same seeds"):
+        quotient(([1.0], [1.0]), none)
