@@ -92,8 +92,10 @@ def figures_table(
     return Table(title, ("arm", "n", *columns), rows, note)
 
 
-def verdict(found: Difference, less: str, more: str, alike: str) -> str:
-    """Return which of three texts a difference says."""
+def verdict(found: Difference, less: str, more: str, alike: str, unknown: str = "") -> str:
+    """Return which text a difference says; `unknown`, else `alike`, if seeds are too few."""
+    if not math.isfinite(found.estimate.low):
+        return unknown or alike
     if not found.is_clear:
         return alike
     return less if found.estimate.mean < 0 else more

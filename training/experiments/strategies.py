@@ -28,6 +28,7 @@ from training.experiments.design import (
     Task,
     configured,
 )
+from training.experiments.perseed import verdict
 from training.experiments.statistics import Difference
 
 LEARN_S, ALONE_S = 100.0, 75.0
@@ -259,19 +260,13 @@ def _why_unclear(d: Difference, arms: Mapping[str, Arm]) -> str:
 
 
 def _catches(d: Difference) -> str:
-    if not isfinite(d.estimate.low):
-        return "cannot be compared yet in"
-    if not d.is_clear:
-        return "catches about as many"
-    return "catches more" if d.estimate.mean > 0 else "catches fewer"
+    few, alike = "catches fewer", "catches about as many"
+    return verdict(d, few, "catches more", alike, "cannot be compared yet in")
 
 
 def _verdict(d: Difference) -> str:
-    if not isfinite(d.estimate.low):
-        return "cannot be compared yet with"
-    if not d.is_clear:
-        return "shows no clear difference from"
-    return "collides less than" if d.estimate.mean < 0 else "collides more than"
+    alike, unknown = "shows no clear difference from", "cannot be compared yet with"
+    return verdict(d, "collides less than", "collides more than", alike, unknown)
 
 
 EXPERIMENT = Experiment(

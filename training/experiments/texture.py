@@ -26,6 +26,7 @@ from training.experiments.design import (
     Task,
     configured,
 )
+from training.experiments.perseed import verdict
 from training.experiments.statistics import Difference
 
 LEARN_S, FLOWN_S, QUICK_S = 120.0, 120.0, 8.0
@@ -127,12 +128,17 @@ def _meaning(arms: dict[tuple[str, str], Arm], found: dict[str, Difference]) -> 
     free = found.get("plain: both cues − unknown is free")
     if free is None:
         return ()
-    verb = "collides" if not free.is_clear else "collides clearly"
-    side = "less" if free.estimate.mean < 0 else "no less"
+    often = verdict(
+        free,
+        "collides clearly less often than",
+        "collides clearly more often than",
+        "collides about as often as",
+        "cannot be compared yet with",
+    )
     pace, hits = _rates(arms, "metres_per_min"), _rates(arms, "collisions_per_100m")
     return (
-        f"Between plain walls, who flies by both cues {verb} {side} often than who takes unknown "
-        f"for free (difference {free.estimate.text(1)} per 100 m).",
+        f"Between plain walls, who flies by both cues {often} who takes unknown for "
+        f"free (difference {free.estimate.text(1)} collisions per 100 m).",
         f"Taking unknown for a stop gives {hits.get('unknown is stop', '–')} collisions per 100 m "
         f"and {pace.get('unknown is stop', '–')} m per minute; both cues {hits['both cues']} and "
         f"{pace['both cues']}.",
