@@ -9,18 +9,24 @@ with other code makes none.
 from __future__ import annotations
 
 import logging
+import socket
 from collections import deque
 from collections.abc import Generator, Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from drone.errors import UserError, WorkFailedError
 from training.experiments import experiment_of
 from training.experiments.codeversion import code_version
 from training.experiments.design import Row, Task
 from training.experiments.engine import TRIES, Engine, Failure, Tally, attempt, died
+
+ANSWER_S = 10.0
+"""How long a cluster may take to answer; Ray itself asks for many minutes."""
+
+SAME_VERSIONS = "install the same versions of Python and of drone on every node"
 
 
 def cluster(address: str | None = None, workers: int = 0) -> Engine:
@@ -46,6 +52,8 @@ def cluster(address: str | None = None, workers: int = 0) -> Engine:
 
 
 def _connect(address: str | None, workers: int) -> None:
+    if address:
+        _ask(address)
     own = {} if address else {"num_cpus": workers or None, "include_dashboard": False}
     try:
         ray.init(
@@ -58,10 +66,22 @@ def _connect(address: str | None, workers: int) -> None:
     except (ConnectionError, ValueError, RuntimeError, RayError) as error:
         if address is None:
             raise WorkFailedError(f"Ray cannot be started on this machine: {error}") from error
-        raise UserError(
-            f"--address {address}: no Ray cluster answers there ({error}); start one with "
-            "`ray start --head`, or leave --address out"
-        ) from error
+        raise _no_cluster(address, error) from error
+
+
+def _ask(address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), ANSWER_S).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> UserError:
+    return UserError(
+        f"--address {address}: no Ray cluster answers there ({error}); give HOST:PORT of one that "
+        "was started with `ray start --head`, or leave --address out"
+    )
 
 
 def _rows(tasks: Sequence[Task], version: str, most: int) -> Generator[Row, None, None]:
@@ -87,8 +107,7 @@ def _attempt(task: Task, version: str) -> Row | Failure:
     own = code_version(experiment_of(task.experiment).run)
     if own != version:
         return Failure(
-            f"a node has other code ({own}) than this machine ({version}): install the same "
-            "versions of Python and of drone on every node"
+            f"a node has other code ({own}) than this machine ({version}): {SAME_VERSIONS}"
         )
     return attempt(task, version)
 
@@ -96,6 +115,9 @@ def _attempt(task: Task, version: str) -> Row | Failure:
 def _outcome(reference: Any) -> Row | Failure:
     try:
         found: Row | Failure = ray.get(reference)
+    except RayTaskError as error:  # `_attempt` raises nothing: it could not be loaded
+        why = str(error).strip().splitlines()[-1]
+        return Failure(f"a node cannot load the task ({why}): {SAME_VERSIONS}")
     except RayError as error:
         return died(type(error).__name__)
     return found

@@ -29,15 +29,20 @@ pytestmark = [
 
 
 @pytest.fixture
-def nodes(workdir):
+def importable(monkeypatch):
+    """Every process of Ray finds what this one can import."""
+    here = Path(ownexperiment.__file__).parent
+    path = [str(here), *(folder or str(Path(__file__).parents[3]) for folder in sys.path)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+
+
+@pytest.fixture
+def nodes(workdir, importable):
     """A cluster of a head that does nothing and two nodes of one core each, in the folder."""
     from ray.cluster_utils import Cluster
 
-    here = Path(ownexperiment.__file__).parent
-    path = [str(here), *(folder or str(Path(__file__).parents[3]) for folder in sys.path)]
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray leaves processes to be found by the collector
-        patch.setenv("PYTHONPATH", os.pathsep.join(path))
         cluster = Cluster(
             initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
         )
@@ -121,6 +126,12 @@ def test_what_kills_its_worker_each_time_is_given_up(nodes):
     assert len(c.left) == 1
 
 
+def test_a_node_that_cannot_load_a_task_is_told_of():
+    """Own experiments have to be installed on every node, or lie in the folder of the command."""
+    with pytest.raises(WorkFailedError, match=r"a node cannot load the task .*ownexperiment"):
+        campaign("there", range(1)).run(ray_engine.cluster(None, 1))
+
+
 def test_a_node_with_other_code_makes_no_rows(nodes):
     c = campaign("there", range(2), "0123456789ab")
     with pytest.raises(WorkFailedError, match=r"a node has other code .*0123456789ab"):
@@ -144,12 +155,13 @@ def test_a_node_that_is_lost_loses_nothing(nodes):
     assert c.left == []
 
 
-def test_no_cluster_at_an_address_is_said():
-    with pytest.raises(UserError, match="no Ray cluster answers there"):
-        list(ray_engine.cluster("127.0.0.1:1")(campaign("there").tasks, "x"))
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "here", "ray://127.0.0.1:1", "127.0.0.1:70000"])
+def test_no_cluster_at_an_address_is_said(address):
+    with pytest.raises(UserError, match=f"--address {address}: no Ray cluster answers there"):
+        list(ray_engine.cluster(address)(campaign("there").tasks, "x"))
 
 
-def test_a_cluster_of_its_own():
+def test_a_cluster_of_its_own(importable):
     c = campaign("there", range(1))
     c.run(ray_engine.cluster(None, 1))
     assert c.left == []
