@@ -168,17 +168,18 @@ def _against_stereo(
 
 
 def _goals_table(more: dict[str, dict[str, Estimate]]) -> Table:
-    titles = {
-        "minutes": "minutes by mono, per flight",
-        "collisions_per_min": "collisions per minute",
-        "metres_between_collisions": "metres between collisions",
-        "needless_stops_of_stereo": "needless stops per 100 m, over stereo's",
-        "stops_of_stereo": "all stops per 100 m, over stereo's",
-        "metres_of_stereo": "metres per minute, over stereo's",
-        "landed": "share of flights that land early",
+    shown = {
+        "minutes": ("minutes by mono, per flight", 1),
+        "collisions_per_min": ("collisions per minute", 3),
+        "metres_between_collisions": ("metres between collisions", 0),
+        "needless_stops_of_stereo": ("needless stops per 100 m, over stereo's", 2),
+        "stops_of_stereo": ("all stops per 100 m, over stereo's", 2),
+        "metres_of_stereo": ("metres per minute, over stereo's", 2),
+        "landed": ("share of flights that land early", 2),
     }
     rows = tuple(
-        (title, *(found[key].text(3) for found in more.values())) for key, title in titles.items()
+        (title, *(found[key].text(digits) for found in more.values()))
+        for key, (title, digits) in shown.items()
     )
     note = (
         "Where nothing was hit, the metres between collisions are those flown. For comparison: the "

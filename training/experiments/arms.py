@@ -172,12 +172,19 @@ def differences_table(title: str, found: Mapping[str, Difference], note: str = "
             str(d.estimate.n),
             d.estimate.text(2),
             f"{d.effect:.2f}" if d.effect == d.effect else "–",
-            f"{d.p:.3f}" if d.p == d.p else "–",
+            probability(d.p),
         )
         for name, d in found.items()
     ]
     columns = ("comparison", "n", "difference [95 %]", "effect (d)", "p (Holm)")
     return Table(title, columns, tuple(rows), note)
+
+
+def probability(p: float) -> str:
+    """Return a p as a person reads it."""
+    if p != p:
+        return "–"
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def measures_json(arms: Sequence[Arm], names: Sequence[str]) -> dict[str, Any]:

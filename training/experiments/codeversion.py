@@ -150,14 +150,18 @@ def _single_imports(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names that a statement at the top of a module gives a value."""
-    for node in ast.walk(statement):
+    """Yield the names that a statement at the top of a module gives a value; not those within."""
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield from ((a.asname or a.name).partition(".")[0] for a in node.names)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
+            continue  # what it binds is its own
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
+        waiting += ast.iter_child_nodes(node)
 
 
 def _tree(path: Path) -> ast.Module:
