@@ -20,6 +20,7 @@ from training.experiments.arms import (
     Arm,
     arm,
     collided_share,
+    divided,
     measures_json,
     measures_table,
 )
@@ -33,7 +34,7 @@ from training.experiments.design import (
     Task,
     configured,
 )
-from training.experiments.statistics import Estimate, mean
+from training.experiments.statistics import Estimate, mean, share
 
 LOST_S, AFTER_S, YARDSTICK_S = (80.0, 320.0), 60.0, 120.0
 QUICK_LOST_S, QUICK_AFTER_S = (6.0, 8.0), 6.0
@@ -45,7 +46,7 @@ ARMS = {
     "both eyes": "both eyes, stereo alone (reference)",
 }
 MEASURED = (
-    *("collisions_per_100m", "metres_per_min", "needless_stops_per_100m", "turning_share"),
+    *("collisions_per_min", "metres_per_min", "needless_stops_per_100m", "turning_share"),
     "held_share",
 )
 
@@ -101,7 +102,7 @@ def analyse(rows: Sequence[Row]) -> Findings:
         for name in ("learned", "untaught")
     }
     flown = [a for a in arms.values() if a.counts]
-    pace = _pace(arms)
+    pace = divided("metres_per_min", arms["learned"], arms["both eyes"])
     return Findings(
         f"{found['learned']['collided'].text(2)} of flights collide in the next "
         f"{AFTER_S:g} s, at {pace.text(2)} of stereo's metres per minute; never learned: "
@@ -118,7 +119,7 @@ def analyse(rows: Sequence[Row]) -> Findings:
                 charts.bars(
                     [a.name for a in flown],
                     {
-                        "collisions per 100 m": [a.estimate("collisions_per_100m") for a in flown],
+                        "collisions per minute": [a.estimate("collisions_per_min") for a in flown],
                         "metres per minute": [a.estimate("metres_per_min") for a in flown],
                     },
                 ),
@@ -138,17 +139,10 @@ def analyse(rows: Sequence[Row]) -> Findings:
 def _of_flights(rows: Sequence[Row], flown: Arm) -> dict[str, Estimate]:
     return {
         "collided": collided_share(flown),
-        "trusted": mean([float(r.figures["trusted"]) for r in rows]),
-        "landed": mean([float(r.figures["landed"]) for r in rows]),
+        "trusted": share(sum(bool(r.figures["trusted"]) for r in rows), len(rows)),
+        "landed": share(sum(bool(r.figures["landed"]) for r in rows), len(rows)),
         "noticed_s": mean([r.figures["noticed_s"] for r in rows]),
     }
-
-
-def _pace(arms: Mapping[str, Arm]) -> Estimate:
-    """Return mono's metres per minute over stereo's, each as a whole."""
-    ours, theirs = (arms[n].estimate("metres_per_min") for n in ("learned", "both eyes"))
-    by = 1 / theirs.mean if theirs.mean > 0 else float("nan")
-    return Estimate(by * ours.mean, by * ours.low, by * ours.high, ours.n)
 
 
 def _flights_table(found: Mapping[str, Mapping[str, Estimate]]) -> Table:
