@@ -6,6 +6,7 @@ Colours are of Okabe and Ito's set, which colour-blind readers tell apart.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -34,7 +35,7 @@ def bars(
         for axis, (name, estimates) in zip(axes, panels.items(), strict=True):
             for index, (place, estimate) in enumerate(zip(places, estimates, strict=True)):
                 _dot(axis, estimate, place, COLOURS[index % len(COLOURS)])
-            axis.set_title(name, fontsize=9, loc="left")
+            axis.set_title(textwrap.fill(name, 96 // len(panels)), fontsize=9, loc="left")
             if signed:
                 axis.axvline(0, color="#555555", lw=1)
             else:

@@ -25,6 +25,7 @@ from drone.onboard.perception import Perception
 from training.experiments import charts, flights, strategies
 from training.experiments.arms import differences_table
 from training.experiments.design import Experiment, Findings, Picture, Row, Table, Task
+from training.experiments.perseed import verdict
 from training.experiments.statistics import Difference, Estimate, corrected, difference, mean
 from training.textons import FEATURES, Graph, add_features, default_dictionary
 
@@ -280,9 +281,7 @@ def _meaning(
 
 
 def _changes(d: Difference) -> str:
-    if not d.is_clear:
-        return "do not clearly change"
-    return "shrink" if d.estimate.mean < 0 else "widen"
+    return verdict(d, "shrink", "widen", "do not clearly change")
 
 
 def _finite(values: Sequence[float]) -> NDArray[np.float64]:

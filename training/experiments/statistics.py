@@ -1,8 +1,9 @@
 """Figures over seeds, each with its 95 % interval; differences paired over seeds.
 
 Rates have exact Poisson intervals, shares Clopper and Pearson's, everything else a bootstrap over
-seeds. Differences between arms are bootstrapped over the seeds that both have, and tested by
-swapping the arms within seeds; several tests of one question are corrected after Holm (1979).
+seeds, from five on: the interval of fewer is little more than their range, and far too narrow.
+Differences between arms are bootstrapped over the seeds that both have, and tested by swapping the
+arms within seeds; several tests of one question are corrected after Holm (1979).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from scipy import stats
 
 RESAMPLES = 9999
 CONFIDENCE = 0.95
+LEAST = 5
+"""Seeds, for an interval by bootstrap."""
 Values = NDArray[np.float64]
 
 
@@ -193,7 +196,7 @@ def _swap_test(apart: Values) -> float:
 
 
 def _interval(samples: tuple[Values, ...], statistic: Any) -> tuple[float, float]:
-    if len(samples[0]) < 2:
+    if len(samples[0]) < LEAST:
         return math.nan, math.nan
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn = stats.bootstrap(
