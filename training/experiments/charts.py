@@ -13,6 +13,8 @@ from typing import Any
 from training.experiments.statistics import Estimate
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#7f7f7f", "#000000")
+MOST_INSIDE = 4
+"""Lines whose legend may stand between them."""
 Draw = Callable[[Any], None]
 Lines = Mapping[str, Sequence[tuple[float, Estimate]]]
 """Name -> points, each with its interval."""
@@ -60,10 +62,13 @@ def curves(
     y_title: str,
     lines: Lines,
     log_x: bool = False,
+    y_limits: tuple[float, float] | None = None,
 ) -> Draw:
     """Return a chart of lines with their intervals as bands."""
 
     def draw(figure: Any) -> None:
+        from matplotlib.ticker import LogFormatter
+
         axis = figure.subplots()
         for index, (name, points) in enumerate(lines.items()):
             colour = COLOURS[index % len(COLOURS)]
@@ -74,6 +79,10 @@ def curves(
             axis.fill_between(xs, low, high, color=colour, alpha=0.15, lw=0)
         if log_x:
             axis.set_xscale("log")
+            axis.xaxis.set_major_formatter(LogFormatter())
+            axis.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+        if y_limits:
+            axis.set_ylim(*y_limits)
         finish(axis, x_title, y_title)
 
     return draw
@@ -84,5 +93,8 @@ def finish(axis: Any, x_title: str, y_title: str) -> None:
     axis.set_xlabel(x_title)
     axis.set_ylabel(y_title)
     axis.grid(alpha=0.3)
-    if axis.get_legend_handles_labels()[0]:
+    lines = len(axis.get_legend_handles_labels()[0])
+    if lines > MOST_INSIDE:
+        axis.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    elif lines:
         axis.legend(fontsize=8, frameon=False)

@@ -142,6 +142,7 @@ def analyse(rows: Sequence[Row]) -> Findings:
                         for (its, learner), arm in arms.items()
                         if its == change
                     },
+                    y_limits=(-0.02, 1.02),
                 ),
             )
             for change in CHANGES

@@ -289,7 +289,7 @@ def _pictures(
         Picture(
             "licence",
             f"Seconds in the new room until mono holds its licence, at most {late}.",
-            charts.curves("rooms before", "s", trusted),
+            charts.curves("rooms before", "seconds until the licence", trusted),
         ),
     )
 
