@@ -166,6 +166,7 @@ def _meaning(
             "stops needlessly less than",
             "stops needlessly more than",
             "shows no clear difference from",
+            "cannot be compared yet with",
         )
         sentences.append(
             f"After {times[-1]} s the network (warm) {said} the paper's k nearest neighbours "

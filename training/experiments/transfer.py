@@ -8,6 +8,7 @@ the same new room, so that what a memory is worth is compared within that room.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 from training.experiments import charts, courses
 from training.experiments.arms import differences_table
@@ -225,8 +226,12 @@ def _headline(costs: Mapping[str, Difference]) -> str:
     told = []
     for start in STARTS:
         free = _free_from(costs, start)
-        if free is None:
-            told.append(f"{start}: a new room costs something after any number of rooms tried")
+        if not any(isfinite(d.estimate.high) for d in costs.values()):
+            told.append(f"{start}: too few rooms to say what a new one costs")
+        elif free is None:
+            told.append(
+                f"{start}: after no number of rooms tried does a new one surely cost nothing"
+            )
         else:
             told.append(f"{start}: a new room costs nothing after {_rooms(free)}")
     return "; ".join(told)
@@ -243,7 +248,7 @@ def _meaning(
         names = [name for name in most if name.startswith(f"{start}:")]
         if names:
             d = found[names[-1]]
-            said = verdict(d, "helps", "harms", "makes no clear difference")
+            said = verdict(d, "helps", "harms", "makes no clear difference", "cannot be judged yet")
             rooms = names[-1].removeprefix(f"{start}: after ").removesuffix(" − after none")
             told.append(f"from a {start} start the memory of {rooms} {said} ({d.estimate.text(2)})")
     if told:
@@ -259,7 +264,11 @@ def _forgetting(again: Mapping[str, Values]) -> str:
         if len(names) > 1:
             d = paired(again[names[-1]], again[names[0]])
             said = verdict(
-                d, "is better known than before", "is partly forgotten", "is as well known"
+                d,
+                "is better known than before",
+                "is partly forgotten",
+                "shows no clear loss",
+                "cannot be compared yet",
             )
             others = int(names[-1].split()[2]) - int(names[0].split()[2])
             told.append(f"{start} start, {others} more rooms: it {said} ({d.estimate.text(2)})")

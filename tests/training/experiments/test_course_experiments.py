@@ -276,9 +276,17 @@ def test_a_new_room_costs_nothing_from_the_first_number_of_rooms_that_says_so():
 def test_the_sentences_about_transfer_flip_with_the_figures():
     late = {"0": 0.2, "1": 0.3, "2": 0.4, "4": 0.5}
     found = transfer_found(dict.fromkeys("0124", 0.9), late, (0.3, 0.1))
-    assert "costs something after any number" in found.headline
+    assert "after no number of rooms tried does a new one surely cost nothing" in found.headline
     assert "harms" in found.meaning[1]
     assert "is better known than before" in found.meaning[2]
+
+
+def test_two_rooms_say_nothing_of_what_a_new_one_costs():
+    late = {"0": 0.2, "1": 0.1}
+    rows = [transfer_row(s, "warm", {"0": 0.9, "1": 0.1}, late, (0.1, 0.1)) for s in (0, 1)]
+    found = transfer.analyse(rows)
+    assert "warm: too few rooms to say what a new one costs" in found.headline
+    assert "cannot be judged yet" in found.meaning[1]
 
 
 def test_a_licence_that_never_came_counts_as_the_end_of_the_lessons():
