@@ -54,7 +54,7 @@ def _dot(axis: Any, estimate: Estimate, place: float, colour: str) -> None:
         return
     if math.isfinite(estimate.low) and math.isfinite(estimate.high):
         axis.plot([estimate.low, estimate.high], [place, place], color=colour, lw=2, alpha=0.5)
-    axis.plot([estimate.mean], [place], "o", color=colour, ms=5, clip_on=False)
+    axis.plot([estimate.mean], [place], "o", color=colour, ms=5, clip_on=False, zorder=5)
 
 
 def curves(
