@@ -226,4 +226,4 @@ def _quotient_of_ratios(a: Values, b: Values, c: Values, d: Values, axis: int = 
 
 
 def _text(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+    return f"{value:z.{digits}f}" if math.isfinite(value) else "–"
