@@ -17,6 +17,7 @@ from drone.wholefile import write_whole
 from training.experiments import EXPERIMENTS
 from training.experiments.campaign import Campaign
 from training.experiments.design import Findings, Picture, Row, Table
+from training.experiments.statistics import LEAST
 
 FIGURES = "figures.json"
 
@@ -98,7 +99,13 @@ def _unfinished(campaign: Campaign) -> str:
     left = len(campaign.left)
     if not left:
         return ""
-    return f"> Not finished: {left} of {len(campaign.tasks)} tasks are still to be run.\n"
+    few = len({row.seed for row in campaign.rows}) < LEAST
+    told = (
+        f" Fewer than {LEAST} seeds give no bootstrap interval, and no difference is called clear."
+        if few
+        else ""
+    )
+    return f"> Not finished: {left} of {len(campaign.tasks)} tasks are still to be run.{told}\n"
 
 
 def _statistics() -> str:

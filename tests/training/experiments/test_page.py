@@ -64,7 +64,8 @@ def test_a_bar_in_a_cell_ends_no_cell(finished):
 def test_what_is_unfinished_is_said():
     c = campaign()
     c.run(here(most=2))
-    assert "> Not finished: 4 of 6 tasks are still to be run." in page_of(c).read_text()
+    text = page_of(c).read_text()
+    assert "> Not finished: 4 of 6 tasks are still to be run. Fewer than 5 seeds" in text
     record = json.loads((FOLDER / "own/figures.json").read_text())
     assert (record["n"], record["tasks"]) == (2, 6)
     assert "2 of 6" in write_index(FOLDER).read_text()
