@@ -142,9 +142,7 @@ def difference(
     Raises:
         ValueError: they are not of the same seeds.
     """
-    a, b, c, d = (np.asarray(v, np.float64) for v in (*ours, *theirs))
-    if len({len(a), len(b), len(c), len(d)}) != 1:
-        raise ValueError("a paired difference needs the same seeds in both arms")
+    a, b, c, d = _paired(ours, theirs)
     if not (b.sum() > 0 and d.sum() > 0):
         return Difference(UNKNOWN, math.nan, math.nan)
     value = float(a.sum() / b.sum() - c.sum() / d.sum())
@@ -160,13 +158,20 @@ def quotient(
     ours: tuple[Sequence[float], Sequence[float]], theirs: tuple[Sequence[float], Sequence[float]]
 ) -> Estimate:
     """Return one ratio of sums over another; arguments and errors as of `difference`."""
-    a, b, c, d = (np.asarray(v, np.float64) for v in (*ours, *theirs))
-    if len({len(a), len(b), len(c), len(d)}) != 1:
-        raise ValueError("a paired quotient needs the same seeds in both arms")
+    a, b, c, d = _paired(ours, theirs)
     if not all(v.sum() > 0 for v in (b, c, d)):
         return UNKNOWN
     low, high = _interval((a, b, c, d), _quotient_of_ratios)
     return Estimate(float(_quotient_of_ratios(a, b, c, d)), low, high, len(a))
+
+
+def _paired(
+    ours: tuple[Sequence[float], Sequence[float]], theirs: tuple[Sequence[float], Sequence[float]]
+) -> list[Values]:
+    found = [np.asarray(v, np.float64) for v in (*ours, *theirs)]
+    if len({len(v) for v in found}) != 1:
+        raise ValueError("what is compared in pairs needs the same seeds in both arms")
+    return found
 
 
 def corrected(found: Sequence[Difference]) -> list[Difference]:
