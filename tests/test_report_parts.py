@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from reportlog import STEP_S, Script, a_run, decision_at, write_tick
+from reportlog import STEP_S, Script, a_run, decision_at, header_of, write_tick
 
 from drone import topics
 from drone.clock import SIM_EPOCH_NS, ns_from_s
@@ -18,6 +18,7 @@ from drone.geometry import Intrinsics, StereoCalibration
 from drone.messages import (
     Eye,
     HealthEvent,
+    LearnerReport,
     Mode,
     StereoFrame,
     Tick,
@@ -55,6 +56,20 @@ def test_columns_hold_what_was_logged(flight: Flight) -> None:
     assert math.isnan(flight.frames["label_m"][150])
     assert [round(span.start_s, 3) for span in flight.overrides] == [9.0]
     assert flight.in_mode(Mode.MONO)[0].end_s == pytest.approx(20.0)
+
+
+def test_candidates_that_were_refused_are_no_versions(tmp_path: Path) -> None:
+    refused, again = "worse than the version that flies", "two in a row were worse"
+    candidates = ((1, "", 0), (1, refused, 0), (2, again, 1), (2, refused, 1), (3, "", 1))
+    path = tmp_path / "flight.mcap"
+    with FlightLogWriter(path, header_of(Script(), 0)) as log:
+        for k, (version, reason, rolled_back) in enumerate(candidates):
+            write_tick(log, k, Script())
+            now_ns = ns_from_s(k * STEP_S)
+            said = LearnerReport(k, now_ns, True, 30, 20, 5, -1.5, 0.2, version, reason, 0)
+            log.write(topics.LEARNER, replace(said, rolled_back=rolled_back))
+    flight = read_flight(FlightLog(path))
+    assert (flight.figures["model_versions"], len(flight.learning)) == (3, 5)
 
 
 def test_where_the_drone_was_put_no_line_leads(flight: Flight) -> None:

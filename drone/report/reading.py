@@ -112,7 +112,7 @@ class _Reader:
         elif isinstance(message, LogGap):
             self._gap(message)
         elif isinstance(message, LearnerReport):
-            self._score.model_versions += 1
+            self._score.model_versions += self._publishes(message)
             self._learning.append(Learning(self._t_s(message.stamp_ns), message))
 
     def flight(self, log: FlightLog) -> Flight:
@@ -133,6 +133,11 @@ class _Reader:
             licence=self._licence,
             epoch_ns=self._epoch_ns or 0,
         )
+
+    def _publishes(self, report: LearnerReport) -> bool:
+        """Return whether a candidate flies from here on, or an earlier version does again."""
+        before = self._learning[-1].report.rolled_back if self._learning else 0
+        return not report.reason or report.rolled_back > before
 
     def _t_s(self, stamp_ns: int) -> float:
         return s_from_ns(stamp_ns - (stamp_ns if self._epoch_ns is None else self._epoch_ns))
