@@ -82,8 +82,7 @@ def _ask(autopilot: Autopilot) -> None:
 
 
 def _kind(autopilot: Autopilot) -> str:
-    beat = autopilot.heard.heartbeat
-    manner = None if beat is None else beat.manner
+    manner = autopilot.heard.manner
     return {ARDUPILOT_MANNER.name: ARDUPILOT, PX4_MANNER.name: PX4}.get(
         manner.name if manner else "", ""
     )
@@ -101,6 +100,7 @@ def _facts(
         armed=beat is not None and beat.armed,
         attitude_hz=counts["ATTITUDE"] / listen_s,
         position_hz=counts["LOCAL_POSITION_NED"] / listen_s,
+        believes=heard.believes(now_ns),
         permission_us=0 if channels is None else channels.pulse_us(config.permission.channel),
         clock_answers=bool(heard.clock.answers),
         battery_share=heard.battery[0],

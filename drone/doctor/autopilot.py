@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from drone.config.autopilot import AutopilotConfig
 from drone.doctor.finding import Finding, Verdict, fail, graded, lower, ok, skipped, warn
@@ -33,6 +34,7 @@ class AutopilotFacts:
         armed: motors may turn.
         attitude_hz: at which its attitude came.
         position_hz: at which its position and velocity came.
+        believes: it believes its velocity itself (PX4 sends it also when it does not).
         permission_us: pulse of the RC channel that permits; 0 where none comes.
         clock_answers: it takes part in time synchronisation.
         battery_share: NaN if unknown.
@@ -46,10 +48,25 @@ class AutopilotFacts:
     armed: bool = False
     attitude_hz: float = 0.0
     position_hz: float = 0.0
+    believes: bool = True
     permission_us: int = 0
     clock_answers: bool = False
     battery_share: float = math.nan
     parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+class Wrong(NamedTuple):
+    """Values of a parameter that are not right.
+
+    Attributes:
+        holds: whether a value is one of them.
+        verdict: of such a one.
+        what: the autopilot then does.
+    """
+
+    holds: Callable[[float], bool]
+    verdict: Verdict
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,92 +75,167 @@ class Wanted:
 
     Attributes:
         name: of it.
-        holds: whether a value is right.
-        verdict: of one that is not.
-        what: it then does.
         right: to set.
+        wrong: values that are not, the first that holds counts.
+        elsewhere: name of the parameter that other versions have in its place, empty if none.
     """
 
     name: str
-    holds: Callable[[float], bool]
-    verdict: Verdict
-    what: str
     right: str
+    wrong: tuple[Wrong, ...]
+    elsewhere: str = ""
 
 
+_CLIMBS = "it returns, and first climbs to RTL_ALT, which in a room is the ceiling"
 WANTED: Mapping[str, tuple[Wanted, ...]] = {
     ARDUPILOT: (
         Wanted(
             "FS_THR_ENABLE",
-            lambda v: v > 0,
-            Verdict.FAIL,
-            "nothing happens when the remote control is lost",
             "FS_THR_ENABLE = 3 (land)",
+            (
+                Wrong(
+                    lambda v: v <= 0,
+                    Verdict.FAIL,
+                    "nothing happens when the remote control is lost",
+                ),
+                Wrong(
+                    lambda v: v in (1, 2, 4, 6),
+                    Verdict.WARN,
+                    f"without the remote control {_CLIMBS}",
+                ),
+            ),
+        ),
+        Wanted(
+            "FS_OPTIONS",
+            "FS_OPTIONS without 4 (bit 2)",
+            (
+                Wrong(
+                    lambda v: bool(int(v) & 4),
+                    Verdict.FAIL,
+                    "nothing happens in GUIDED when the remote control is lost",
+                ),
+            ),
         ),
         Wanted(
             "FS_EKF_ACTION",
-            lambda v: v >= 1,
-            Verdict.WARN,
-            "nothing happens when the position estimate is lost",
             "FS_EKF_ACTION = 1 (land)",
+            (
+                Wrong(
+                    lambda v: v < 1,
+                    Verdict.WARN,
+                    "nothing happens when the position estimate is lost",
+                ),
+            ),
         ),
         Wanted(
             "GUID_TIMEOUT",
-            lambda v: 0 < v <= 1.5,
-            Verdict.WARN,
-            "it flies on by the last set-point for so many seconds when this computer dies",
             "GUID_TIMEOUT = 1",
+            (
+                Wrong(
+                    lambda v: not 0 < v <= 1.5,
+                    Verdict.WARN,
+                    "it flies on by the last set-point for so many seconds when this computer dies",
+                ),
+            ),
         ),
         Wanted(
             "FENCE_ENABLE",
-            lambda v: v == 1,
-            Verdict.WARN,
-            "no fence holds what goes wrong",
             "FENCE_ENABLE = 1, with FENCE_ALT_MAX and FENCE_RADIUS",
+            (Wrong(lambda v: v != 1, Verdict.WARN, "no fence holds what goes wrong"),),
+        ),
+        Wanted(
+            "FENCE_ACTION",
+            "FENCE_ACTION = 2 (land)",
+            (
+                Wrong(lambda v: v <= 0, Verdict.WARN, "the fence is reported and holds nothing"),
+                Wrong(lambda v: v in (1, 3), Verdict.WARN, f"at the fence {_CLIMBS}"),
+            ),
         ),
         Wanted(
             "PRX1_TYPE",
-            lambda v: v == 2,
-            Verdict.WARN,
-            "it takes no notice of the obstacles that it is told of",
-            "PRX1_TYPE = 2 (MAVLink)",
+            "PRX1_TYPE = 2 (MAVLink); 0 for flights with --shadow, which tells of none",
+            (
+                Wrong(
+                    lambda v: v != 2,
+                    Verdict.WARN,
+                    "it takes no notice of the obstacles that it is told of",
+                ),
+            ),
         ),
     ),
     PX4: (
         Wanted(
             "COM_OF_LOSS_T",
-            lambda v: v <= 1.5,
-            Verdict.WARN,
-            "it waits so many seconds when this computer dies",
             "COM_OF_LOSS_T = 1",
+            (
+                Wrong(
+                    lambda v: v > 1.5,
+                    Verdict.WARN,
+                    "it waits so many seconds when this computer dies",
+                ),
+            ),
         ),
         Wanted(
             "COM_OBL_RC_ACT",
-            lambda v: v in (0, 4, 5),
-            Verdict.FAIL,
-            "without set-points it does not hold, land, or leave it to the pilot",
             "COM_OBL_RC_ACT = 4 (land) or 0 (position mode: the pilot's)",
+            (
+                Wrong(
+                    lambda v: v not in (0, 4, 5),
+                    Verdict.FAIL,
+                    "without set-points it does not hold, land, or leave it to the pilot",
+                ),
+            ),
         ),
         Wanted(
             "COM_RC_OVERRIDE",
-            lambda v: bool(int(v) & 2),
-            Verdict.WARN,
-            "moving the sticks does not end OFFBOARD by itself",
             "COM_RC_OVERRIDE = 3 (bit 1: in OFFBOARD too)",
+            (
+                Wrong(
+                    lambda v: not int(v) & 2,
+                    Verdict.WARN,
+                    "moving the sticks does not end OFFBOARD by itself",
+                ),
+            ),
+            elsewhere="MAN_OVERRIDE_SPD",
+        ),
+        Wanted(
+            "MAN_OVERRIDE_SPD",
+            "MAN_OVERRIDE_SPD = 1",
+            (
+                Wrong(
+                    lambda v: v < 0,
+                    Verdict.WARN,
+                    "moving the sticks does not end OFFBOARD by itself",
+                ),
+            ),
+            elsewhere="COM_RC_OVERRIDE",
         ),
         Wanted(
             "COM_RCL_EXCEPT",
-            lambda v: not int(v) & 4,
-            Verdict.FAIL,
-            "nothing happens in OFFBOARD when the remote control is lost",
             "COM_RCL_EXCEPT = 0 (bit 2 excepts OFFBOARD)",
+            (
+                Wrong(
+                    lambda v: bool(int(v) & 4),
+                    Verdict.FAIL,
+                    "nothing happens in OFFBOARD when the remote control is lost",
+                ),
+            ),
         ),
         Wanted(
             "NAV_RCL_ACT",
-            lambda v: v in (1, 3),
-            Verdict.WARN,
-            "without the remote control it does something that needs GPS, or nothing",
             "NAV_RCL_ACT = 3 (land)",
+            (
+                Wrong(
+                    lambda v: v in (5, 6),
+                    Verdict.FAIL,
+                    "without the remote control it stops the motors in the air",
+                ),
+                Wrong(
+                    lambda v: v not in (1, 3),
+                    Verdict.WARN,
+                    "without the remote control it does something that needs GPS, or nothing",
+                ),
+            ),
         ),
     ),
 }
@@ -175,7 +267,11 @@ def check(facts: AutopilotFacts, config: AutopilotConfig) -> list[Finding]:
         _clock(facts),
         _battery(facts, config),
         velocity_source(facts),
-        *(_parameter(wanted, facts) for wanted in WANTED.get(facts.kind, ())),
+        *(
+            _parameter(wanted, facts)
+            for wanted in WANTED.get(facts.kind, ())
+            if wanted.name in facts.parameters or wanted.elsewhere not in facts.parameters
+        ),
         _signing(config),
     ]
 
@@ -202,6 +298,17 @@ def _armed(facts: AutopilotFacts) -> Finding:
 
 def _telemetry(facts: AutopilotFacts) -> list[Finding]:
     fix = "a faster line (921600 baud), and no other stream rates on it"
+    needs = "without GPS it needs optical flow or visual odometry, and an origin "
+    needs += "(docs/companion.md)"
+    velocity = graded(
+        f"{GROUP}.velocity",
+        lower(facts.position_hz, _POSITION_HZ, _POSITION_HZ / 2),
+        f"position and velocity {facts.position_hz:.0f} times a second",
+        f"{needs}; else {fix}",
+    )
+    if facts.position_hz and not facts.believes:
+        said = "it sends a velocity and does not believe it itself (ESTIMATOR_STATUS)"
+        velocity = fail(f"{GROUP}.velocity", said, needs)
     return [
         graded(
             f"{GROUP}.attitude",
@@ -209,13 +316,7 @@ def _telemetry(facts: AutopilotFacts) -> list[Finding]:
             f"attitude {facts.attitude_hz:.0f} times a second",
             fix,
         ),
-        graded(
-            f"{GROUP}.velocity",
-            lower(facts.position_hz, _POSITION_HZ, _POSITION_HZ / 2),
-            f"position and velocity {facts.position_hz:.0f} times a second",
-            "without GPS it needs optical flow or visual odometry, and an origin "
-            "(docs/companion.md); else " + fix,
-        ),
+        velocity,
     ]
 
 
@@ -249,23 +350,25 @@ def _battery(facts: AutopilotFacts, config: AutopilotConfig) -> Finding:
 
 
 def velocity_source(facts: AutopilotFacts) -> Finding:
-    """Judge by what the autopilot knows its velocity."""
+    """Judge by what the autopilot may know its velocity; `velocity` says whether it does."""
     name, p = f"{GROUP}.velocity_source", facts.parameters
     if not any(source in p for source in SOURCES.get(facts.kind, ())):
         return skipped(name, "it told no parameter of its estimator")
     if facts.kind == ARDUPILOT:
         source = int(p.get("EK3_SRC1_VELXY", 0))
         said = {3: "GPS", 5: "optical flow", 6: "external navigation"}.get(source, "")
-        gps, fix = source == 3, "EK3_SRC1_VELXY = 5 (optical flow) or 6 (external navigation)"
+        fix = "EK3_SRC1_VELXY = 5 (optical flow) or 6 (external navigation)"
     else:
-        flow = int(p.get("EKF2_OF_CTRL", 0)) & 1
-        vision = int(p.get("EKF2_EV_CTRL", 0)) & 0b101
-        gps = not (flow or vision) and int(p.get("EKF2_GPS_CTRL", 0)) > 0
-        said = "optical flow" if flow else "external vision" if vision else "GPS" if gps else ""
+        allowed = {
+            "optical flow": int(p.get("EKF2_OF_CTRL", 0)) & 1,
+            "external vision": int(p.get("EKF2_EV_CTRL", 0)) & 0b101,
+            "GPS": int(p.get("EKF2_GPS_CTRL", 0)) > 0,
+        }
+        said = " or ".join(source for source, holds in allowed.items() if holds)
         fix = "EKF2_OF_CTRL = 1 (optical flow) or EKF2_EV_CTRL = 5 or 15 (external vision)"
     if not said:
         return fail(name, "nothing tells it how fast it moves", fix)
-    if gps:
+    if said == "GPS":
         return warn(name, "velocity by GPS, which there is none of in a room", fix)
     return ok(name, f"velocity by {said}")
 
@@ -275,9 +378,10 @@ def _parameter(wanted: Wanted, facts: AutopilotFacts) -> Finding:
     value = facts.parameters.get(wanted.name)
     if value is None:
         return skipped(name, "it did not tell")
-    if wanted.holds(value):
-        return ok(name, f"{value:g}")
-    return Finding(name, wanted.verdict, f"{value:g}: {wanted.what}", wanted.right)
+    for wrong in wanted.wrong:
+        if wrong.holds(value):
+            return Finding(name, wrong.verdict, f"{value:g}: {wrong.what}", wanted.right)
+    return ok(name, f"{value:g}")
 
 
 def _signing(config: AutopilotConfig) -> Finding:
@@ -289,5 +393,5 @@ def _signing(config: AutopilotConfig) -> Finding:
     return warn(
         name,
         f"messages are not signed, and {config.url} is a network",
-        "autopilot.signing_key, and the same key in the autopilot (docs/companion.md)",
+        "autopilot.signing_key, and the same in the autopilot (docs/companion.md; PX4 from 1.17)",
     )

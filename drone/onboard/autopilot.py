@@ -247,8 +247,9 @@ class Autopilot:
 
     def ask_messages(self, now_ns: int) -> None:
         """Ask for the messages that do not come, and once for each, so that its rate is right."""
+        kind = self.heard.manner.name if self.heard.manner else ""
         for read in READ:
-            if not read.rate_hz:
+            if not read.rate_hz or read.only not in ("", kind):
                 continue
             asked_ns = self._asked.get(read.name)
             came_ns = self.heard.came_ns.get(read.name, -ns_from_s(ASK_AGAIN_S))

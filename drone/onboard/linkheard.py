@@ -18,12 +18,13 @@ from drone.geometry import quaternion_from_euler
 from drone.messages import Vector3, VehicleState
 from drone.onboard.linkfacts import Channels, Ground, Heartbeat
 from drone.onboard.losses import fresh
-from drone.onboard.manners import PX4
+from drone.onboard.manners import PX4, Manner
 from drone.onboard.timesync import ClockSync
 
 MAV_MODE_FLAG_SAFETY_ARMED = 128
 MAV_CMD_DO_SET_MODE = 176
 MAV_SYS_STATUS_SENSOR_RC_RECEIVER = 65536
+ESTIMATOR_VELOCITY_HORIZ = 2
 MAV_RESULT_ACCEPTED, MAV_RESULT_IN_PROGRESS = 0, 5
 MAV_PARAM_TYPE_UINT8, MAV_PARAM_TYPE_INT32 = 1, 6
 MAV_LANDED_STATE = {1: Ground.STANDING, 2: Ground.IN_AIR, 3: Ground.TAKING_OFF, 4: Ground.LANDING}
@@ -31,6 +32,10 @@ MAV_LANDED_STATE = {1: Ground.STANDING, 2: Ground.IN_AIR, 3: Ground.TAKING_OFF, 
 UNKNOWN = (math.nan, math.nan, math.nan)
 POSITION_S = 0.5
 """An older position does not belong to an attitude."""
+BELIEF_S = 1.5
+"""What the estimator said of itself counts for so long; unasked, PX4 says it once a second."""
+_EARTH_M = 6378137.0
+"""Radius of WGS 84 at the equator."""
 _NOTHING_16 = 65535
 """Where a field of 16 bits is not filled in."""
 
@@ -52,6 +57,8 @@ class Heard:
         asked_clock_ns: when it was asked last.
         came_ns: when each message came last, by name.
         position: when it came, where, and how fast, NED.
+        believed: when the autopilot last told whether it believes its velocity, and whether.
+        globe: latitude, longitude, 1e-7 degrees, and altitude, mm, of `home` and `origin`.
         battery: share left and voltage.
         rc_lost: the autopilot says that its RC receiver is not well.
     """
@@ -68,8 +75,22 @@ class Heard:
     asked_clock_ns: int = -1
     came_ns: dict[str, int] = field(default_factory=dict)
     position: tuple[int, Vector3, Vector3] = (-NS_PER_S, UNKNOWN, UNKNOWN)
+    believed: tuple[int, bool] = (-NS_PER_S, False)
+    globe: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     battery: tuple[float, float] = (math.nan, math.nan)
     rc_lost: bool = False
+
+    @property
+    def manner(self) -> Manner | None:
+        """How the autopilot wants to be dealt with, None where that is unknown."""
+        return None if self.heartbeat is None else self.heartbeat.manner
+
+    def believes(self, now_ns: int) -> bool:
+        """Return whether the autopilot itself believes the velocity that it sends."""
+        if self.manner is None or not self.manner.doubts:
+            return True
+        told_ns, believed = self.believed
+        return believed and fresh(told_ns, now_ns, BELIEF_S)
 
 
 def _heartbeat(heard: Heard, message: Any, now_ns: int) -> None:
@@ -79,7 +100,7 @@ def _heartbeat(heard: Heard, message: Any, now_ns: int) -> None:
 
 def _attitude(heard: Heard, message: Any, now_ns: int) -> None:
     at_ns, place_m, velocity_mps = heard.position
-    if not fresh(at_ns, now_ns, POSITION_S):
+    if not (fresh(at_ns, now_ns, POSITION_S) and heard.believes(now_ns)):
         place_m, velocity_mps = UNKNOWN, UNKNOWN
     angles = (message.roll, message.pitch, message.yaw)
     rates = (message.rollspeed, message.pitchspeed, message.yawspeed)
@@ -126,9 +147,33 @@ def _ground(heard: Heard, message: Any, now_ns: int) -> None:
     heard.ground = MAV_LANDED_STATE.get(message.landed_state, Ground.UNKNOWN)
 
 
+def _estimator(heard: Heard, message: Any, now_ns: int) -> None:
+    heard.believed = (now_ns, bool(message.flags & ESTIMATOR_VELOCITY_HORIZ))
+
+
+def _origin(heard: Heard, message: Any, now_ns: int) -> None:
+    heard.globe["origin"] = (message.latitude, message.longitude, message.altitude)
+    _place_home(heard)
+
+
 def _home(heard: Heard, message: Any, now_ns: int) -> None:
+    heard.globe["home"] = (message.latitude, message.longitude, message.altitude)
+    if heard.manner is not None and not heard.manner.local_home:
+        _place_home(heard)
+        return
     home_m = (message.x, message.y, message.z)
     heard.home_m = home_m if all(map(math.isfinite, home_m)) else None
+
+
+def _place_home(heard: Heard) -> None:
+    """Find home in the local frame, on a plane that touches the globe at its origin."""
+    if heard.manner is None or heard.manner.local_home or len(heard.globe) < 2:
+        return
+    (lat, lon, alt), (lat_0, lon_0, alt_0) = heard.globe["home"], heard.globe["origin"]
+    radian = math.radians(1e-7)
+    north_m = _EARTH_M * (lat - lat_0) * radian
+    east_m = _EARTH_M * math.cos(lat_0 * radian) * (lon - lon_0) * radian
+    heard.home_m = (north_m, east_m, (alt_0 - alt) / 1000)
 
 
 def _acknowledged(heard: Heard, message: Any, now_ns: int) -> None:
@@ -146,7 +191,7 @@ def _parameter(heard: Heard, message: Any, now_ns: int) -> None:
     """Note a parameter; PX4 sends the bits of a whole number in the place of a float."""
     value = float(message.param_value)
     whole = MAV_PARAM_TYPE_UINT8 <= message.param_type <= MAV_PARAM_TYPE_INT32
-    if whole and heard.heartbeat is not None and heard.heartbeat.manner is PX4:
+    if whole and heard.manner is PX4:
         value = float(struct.unpack("<i", struct.pack("<f", value))[0])
     heard.parameters[str(message.param_id)] = value
 
@@ -166,6 +211,8 @@ HANDLERS: dict[str, Callable[[Heard, Any, int], None]] = {
     "COMMAND_ACK": _acknowledged,
     "TIMESYNC": _clock,
     "AUTOPILOT_VERSION": _version,
+    "GPS_GLOBAL_ORIGIN": _origin,
+    "ESTIMATOR_STATUS": _estimator,
     "HOME_POSITION": _home,
     "EXTENDED_SYS_STATE": _ground,
 }

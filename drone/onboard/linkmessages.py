@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from drone.onboard.manners import ARDUPILOT, PX4
+
 OWN_COMPONENT = 196
 """MAV_COMP_ID_OBSTACLE_AVOIDANCE."""
 
@@ -22,12 +24,14 @@ class Read(NamedTuple):
         number: its id.
         rate_hz: at which the link asks for it by MAV_CMD_SET_MESSAGE_INTERVAL; 0: it does not ask.
         meaning: what it is read for.
+        only: name of the one manner that is asked for it, empty for all.
     """
 
     name: str
     number: int
     rate_hz: float
     meaning: str
+    only: str = ""
 
 
 class Sent(NamedTuple):
@@ -52,10 +56,12 @@ READ = (
     Read("PARAM_VALUE", 22, 0, "a parameter that was asked for (`drone doctor`)"),
     Read("ATTITUDE", 30, 30, "attitude and body rates"),
     Read("LOCAL_POSITION_NED", 32, 30, "position and velocity"),
+    Read("GPS_GLOBAL_ORIGIN", 49, 0.5, "where its position counts from", ARDUPILOT.name),
     Read("RC_CHANNELS", 65, 20, "the permission switch, and whether a stick is moved"),
     Read("COMMAND_ACK", 77, 0, "whether an order was taken"),
     Read("TIMESYNC", 111, 0, "an answer gives the autopilot's clock; a question is answered"),
     Read("AUTOPILOT_VERSION", 148, 0, "version (`drone doctor`)"),
+    Read("ESTIMATOR_STATUS", 230, 5, "whether it believes its velocity", PX4.name),
     Read("HOME_POSITION", 242, 0.5, "where height and distance count from"),
     Read("EXTENDED_SYS_STATE", 245, 5, "on the ground, taking off, in the air, landing"),
 )
@@ -86,6 +92,7 @@ def tables() -> str:
     lines = ["| Read | Id | Asked for at | What for |", "|---|---|---|---|"]
     for read in READ:
         rate = f"{read.rate_hz:g} Hz" if read.rate_hz else ""
+        rate += f", {read.only}" if read.only else ""
         lines.append(f"| `{read.name}` | {read.number} | {rate} | {read.meaning} |")
     lines += ["", "| Sent | Id | How often | What for |", "|---|---|---|---|"]
     lines += [f"| `{s.name}` | {s.number} | {s.rate} | {s.meaning} |" for s in SENT]

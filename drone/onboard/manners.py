@@ -1,7 +1,8 @@
 """The manners of autopilots, as data: what their modes are called, and how one is ordered.
 
 In: numbers of a HEARTBEAT. Out: names, and the parameters of MAV_CMD_DO_SET_MODE. Sources:
-ArduPilot's `ArduCopter/mode.h`, PX4's `px4_custom_mode.h`.
+ArduPilot's `ArduCopter/mode.h` and `GCS_MAVLINK::send_home_position`, PX4's `px4_custom_mode.h` and
+`LOCAL_POSITION_NED.hpp`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Manner:
         setpoint_modes: names of the modes that take velocity set-points.
         orders: custom mode and sub-mode of MAV_CMD_DO_SET_MODE, its second and third parameter.
         needs_stream: a stream of set-points must run before it enters such a mode.
+        doubts: it sends LOCAL_POSITION_NED also while not believed; ESTIMATOR_STATUS tells.
+        local_home: its HOME_POSITION says where home is in the local frame; else on the globe only.
         rest_s: so long zero set-points follow after the last command of the pilot chain, while the
             mode still takes them; it keeps the last one by itself.
     """
@@ -47,6 +50,8 @@ class Manner:
     setpoint_modes: frozenset[str]
     orders: Mapping[Order, tuple[int, int]]
     needs_stream: bool
+    doubts: bool
+    local_home: bool
     rest_s: float
 
     def mode_name(self, custom_mode: int) -> str:
@@ -80,6 +85,8 @@ ARDUPILOT = Manner(
     setpoint_modes=frozenset({"GUIDED"}),
     orders={Order.LAND: (9, 0), Order.RETURN: (6, 0)},
     needs_stream=False,
+    doubts=False,
+    local_home=False,
     rest_s=3.0,  # of GUID_TIMEOUT's default: then it stands still by itself
 )
 
@@ -90,12 +97,15 @@ PX4 = Manner(
         **{_px4(1): "MANUAL", _px4(2): "ALTCTL", _px4(3): "POSCTL", _px4(5): "ACRO"},
         **{_px4(4, 1): "READY", _px4(4, 2): "TAKEOFF", _px4(4, 3): "HOLD", _px4(4, 4): "MISSION"},
         **{_px4(4, 5): "RETURN", _px4(4, 6): "LAND", _px4(4, 8): "FOLLOW", _px4(4, 9): "PRECLAND"},
+        **{_px4(4, 10): "VTOL_TAKEOFF", **{_px4(4, 10 + n): f"EXTERNAL{n}" for n in range(1, 9)}},
         **{_px4(6): "OFFBOARD", _px4(7): "STABILIZED", _px4(8): "RATTITUDE"},
         **{_px4(3, 1): "ORBIT", _px4(3, 2): "POSCTL_SLOW", _px4(10): "TERMINATION"},
     },
     setpoint_modes=frozenset({"OFFBOARD"}),
     orders={Order.LAND: (4, 6), Order.RETURN: (4, 5)},
     needs_stream=True,
+    doubts=True,
+    local_home=True,
     rest_s=3.0,
 )
 

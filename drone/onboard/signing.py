@@ -44,8 +44,8 @@ def read_key(path: Path) -> bytes:
         key = b""
     if len(key) != KEY_BYTES:
         raise UserError(
-            f"{path}: {len(data)} bytes; a signing key is 32 bytes, or 64 hex digits, such as by: "
-            f"head -c 32 /dev/urandom > {path}"
+            f"{path}: {len(data)} bytes; a signing key is 32 bytes, or 64 hex digits, such as of the "
+            f"ground station's passphrase: printf %s PASSPHRASE | sha256sum | cut -c1-64 > {path}"
         )
     return key
 

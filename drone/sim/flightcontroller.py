@@ -79,6 +79,8 @@ class FlightController:
         self._origin = origin or Origin()
         self._intervals_ns = {n: round(1e9 / hz) for n, hz in rules.manner.rates_hz.items()}
         self._due_ns = dict.fromkeys(self._intervals_ns, 0)
+        unknown = rules.manner.unknown_messages
+        self._ids = {number: name for number, name in IDS.items() if name not in unknown}
         self._news: list[Any] = []
         self.heard = 0
 
@@ -176,7 +178,7 @@ class FlightController:
     def _tell(self, number: int, param: int, view: View) -> tuple[int, list[Any]]:
         """Return the result of a command that asks for a message, and the message."""
         asked = {
-            REQUEST_MESSAGE: IDS.get(param, ""),
+            REQUEST_MESSAGE: self._ids.get(param, ""),
             GET_HOME_POSITION: "HOME_POSITION",
             REQUEST_AUTOPILOT_CAPABILITIES: "AUTOPILOT_VERSION",
         }
@@ -191,7 +193,7 @@ class FlightController:
 
     def _set_interval(self, now_ns: int, number: int, interval_us: float) -> int:
         """Set how often a message is sent: -1 never, 0 as at the start."""
-        name = IDS.get(number, "")
+        name = self._ids.get(number, "")
         if not name or not interval_us >= -1 or interval_us > 3.6e9:
             return UNSUPPORTED
         self._intervals_ns.pop(name, None)
@@ -205,7 +207,7 @@ class FlightController:
 
     def _interval(self, number: int) -> Any:
         """Return MESSAGE_INTERVAL: 0 for what cannot be sent, -1 for what is not."""
-        name = IDS.get(number, "")
+        name = self._ids.get(number, "")
         interval_ns = self._intervals_ns.get(name, -1000 if name else 0)
         return mavlink.MAVLink_message_interval_message(number, interval_ns // 1000)
 

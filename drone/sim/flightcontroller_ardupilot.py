@@ -66,6 +66,8 @@ ARDUPILOT = Manner(
     refuses=FAILED,
     unknown_mode=FAILED,
     tells_mode_at_once=True,
+    doubts=False,
+    local_home=False,
     rc_goes_quiet=False,
     bytewise=False,
     active_when_armed=False,
@@ -104,6 +106,7 @@ ARDUPILOT = Manner(
         "RC_CHANNELS": 4,
         "BATTERY_STATUS": 4,
     },
+    unknown_messages=frozenset({"ESTIMATOR_STATUS"}),
     parameters=(
         Parameter("ARMING_CHECK", 1, INT32, choices=(0, 1)),
         Parameter("ATC_RATE_Y_MAX", 120, low=10, high=720),

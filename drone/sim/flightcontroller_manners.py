@@ -126,6 +126,8 @@ class Manner:
         refuses: answer to what cannot be done now.
         unknown_mode: answer to a mode that does not exist.
         tells_mode_at_once: a heartbeat is sent at every mode change, not only once a second.
+        doubts: LOCAL_POSITION_NED is sent also while not believed; ESTIMATOR_STATUS tells.
+        local_home: HOME_POSITION says where home is in the local frame; else zeros stand there.
         rc_goes_quiet: without RC no RC_CHANNELS are sent; else they say that there are none.
         bytewise: integer parameters travel by their bytes, not cast to float.
         active_when_armed: MAV_STATE_ACTIVE from arming, not only in the air.
@@ -133,6 +135,7 @@ class Manner:
         arm_switch: parameter and value that make channel 6 the arming switch.
         knobs: quantities the rules ask for.
         rates_hz: messages that are sent unasked.
+        unknown_messages: those it does not know at all.
         parameters: all that there are, in the order in which they are listed.
     """
 
@@ -167,6 +170,8 @@ class Manner:
     refuses: int
     unknown_mode: int
     tells_mode_at_once: bool
+    doubts: bool
+    local_home: bool
     rc_goes_quiet: bool
     bytewise: bool
     active_when_armed: bool
@@ -174,6 +179,7 @@ class Manner:
     arm_switch: Parameter
     knobs: Mapping[str, Knob]
     rates_hz: Mapping[str, float]
+    unknown_messages: frozenset[str]
     parameters: tuple[Parameter, ...]
 
     def mode(self, name: str) -> FlightMode:

@@ -1,7 +1,8 @@
 """What the simulated flight controller tells of itself: MAVLink messages from its state.
 
 In: a `View`. Out: one message by its name, or None where there is nothing true to say: an unknown
-position is not sent. Unknown fields have the value that MAVLink gives them for unknown.
+position is not sent, except by a manner that `doubts`, which sends what it does not believe.
+Unknown fields have the value that MAVLink gives them for unknown.
 """
 
 from __future__ import annotations
@@ -107,12 +108,23 @@ def _level_known(vehicle: VehicleState) -> bool:
 
 
 def _local_position(view: View) -> Any | None:
-    vehicle = view.vehicle
-    if not knows_place(vehicle):
-        return None
-    return mavlink.MAVLink_local_position_ned_message(
-        view.boot_ms, *vehicle.position_m, *vehicle.velocity_mps
-    )
+    numbers = [*view.vehicle.position_m, *view.vehicle.velocity_mps]
+    if not knows_place(view.vehicle):
+        if not view.rules.manner.doubts:
+            return None
+        numbers = [x if math.isfinite(x) else 0.0 for x in numbers]
+    return mavlink.MAVLink_local_position_ned_message(view.boot_ms, *numbers)
+
+
+def _estimator(view: View) -> Any:
+    flags = mavlink.ESTIMATOR_ATTITUDE if _level_known(view.vehicle) else 0
+    if knows_place(view.vehicle):
+        flags |= mavlink.ESTIMATOR_VELOCITY_HORIZ | mavlink.ESTIMATOR_VELOCITY_VERT
+        flags |= mavlink.ESTIMATOR_POS_HORIZ_REL | mavlink.ESTIMATOR_POS_VERT_ABS
+    else:
+        flags |= mavlink.ESTIMATOR_CONST_POS_MODE
+    ratios = (0.0,) * 8
+    return mavlink.MAVLink_estimator_status_message(view.now_ns // 1000, flags, *ratios)
 
 
 def _global_position(view: View) -> Any | None:
@@ -136,7 +148,8 @@ def _home(view: View) -> Any | None:
         return None
     half = home.yaw_rad / 2
     turned = [math.cos(half), 0.0, 0.0, math.sin(half)]
-    where = (*view.origin.of(home.position_m), *home.position_m)
+    local_m = home.position_m if view.rules.manner.local_home else (0.0, 0.0, 0.0)
+    where = (*view.origin.of(home.position_m), *local_m)
     return mavlink.MAVLink_home_position_message(
         *where, turned, math.nan, math.nan, math.nan, view.now_ns // 1000
     )
@@ -264,6 +277,7 @@ TELEMETRY: dict[str, Callable[[View], Any | None]] = {
     "GLOBAL_POSITION_INT": _global_position,
     "RC_CHANNELS": _channels,
     "BATTERY_STATUS": _battery,
+    "ESTIMATOR_STATUS": _estimator,
     "EXTENDED_SYS_STATE": _extended,
     "HOME_POSITION": _home,
     "GPS_GLOBAL_ORIGIN": _origin,

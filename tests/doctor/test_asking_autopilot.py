@@ -43,6 +43,7 @@ def test_a_simulated_autopilot_is_understood(kind):
     assert facts.version is not None
     assert not facts.armed
     assert facts.permission_us > 0
+    assert facts.believes
     assert facts.clock_answers
     known = RULES[kind].values
     assert facts.parameters == {

@@ -212,8 +212,8 @@ def test_the_clock(utc_s, synchronised, verdict):
 
 
 RIGHT = {
-    ARDUPILOT: {"EK3_SRC1_VELXY": 5, "FS_THR_ENABLE": 3, "FS_EKF_ACTION": 1, "GUID_TIMEOUT": 1,
-                "FENCE_ENABLE": 1, "PRX1_TYPE": 2},
+    ARDUPILOT: {"EK3_SRC1_VELXY": 5, "FS_THR_ENABLE": 3, "FS_OPTIONS": 16, "FS_EKF_ACTION": 1,
+                "GUID_TIMEOUT": 1, "FENCE_ENABLE": 1, "FENCE_ACTION": 2, "PRX1_TYPE": 2},
     PX4: {"EKF2_OF_CTRL": 1, "EKF2_EV_CTRL": 0, "EKF2_GPS_CTRL": 7, "COM_OF_LOSS_T": 1,
           "COM_OBL_RC_ACT": 4, "COM_RC_OVERRIDE": 3, "COM_RCL_EXCEPT": 0, "NAV_RCL_ACT": 3},
 }  # fmt: skip
@@ -241,7 +241,22 @@ def judged(facts: AutopilotFacts, **config) -> dict[str, str]:
 @pytest.mark.parametrize("kind", [ARDUPILOT, PX4])
 def test_a_sound_autopilot(kind):
     assert set(judged(sound(kind)).values()) == {"ok"}
-    assert set(RIGHT[kind]) == set(autopilot.parameters_of(kind))
+    later = {"MAN_OVERRIDE_SPD"}
+    assert set(RIGHT[kind]) == set(autopilot.parameters_of(kind)) - later
+
+
+def test_a_parameter_that_another_one_has_replaced():
+    """PX4 1.18 knows no COM_RC_OVERRIDE any more."""
+    older = sound(PX4).parameters
+    later = {n: v for n, v in older.items() if n != "COM_RC_OVERRIDE"}
+    for speed, verdict in ((1.0, "ok"), (-1.0, "warn")):
+        parameters = {**later, "MAN_OVERRIDE_SPD": speed}
+        found = judged(dataclasses.replace(sound(PX4), parameters=parameters))
+        assert found["MAN_OVERRIDE_SPD"] == verdict
+        assert "COM_RC_OVERRIDE" not in found
+    assert "MAN_OVERRIDE_SPD" not in judged(sound(PX4))
+    neither = judged(dataclasses.replace(sound(PX4), parameters=later))
+    assert neither["COM_RC_OVERRIDE"] == neither["MAN_OVERRIDE_SPD"] == "skipped"
 
 
 @pytest.mark.parametrize("kind", [ARDUPILOT, PX4])
@@ -255,6 +270,7 @@ def test_a_sound_autopilot(kind):
         ({"armed": True}, "disarmed", "fail"),
         ({"attitude_hz": 6.0}, "attitude", "warn"),
         ({"position_hz": 0.0}, "velocity", "fail"),
+        ({"believes": False}, "velocity", "fail"),
         ({"permission_us": 0}, "permission", "fail"),
         ({"permission_us": 1900}, "permission", "warn"),
         ({"clock_answers": False}, "clock", "warn"),
@@ -269,24 +285,29 @@ def test_an_autopilot_that_is_not(kind, changes, name, verdict):
 
 
 @pytest.mark.parametrize(
-    ("kind", "parameter", "value"),
+    ("kind", "parameter", "value", "verdict"),
     [
-        (ARDUPILOT, "FS_THR_ENABLE", 0),
-        (ARDUPILOT, "FS_EKF_ACTION", 0),
-        (ARDUPILOT, "GUID_TIMEOUT", 3),
-        (ARDUPILOT, "FENCE_ENABLE", 0),
-        (ARDUPILOT, "PRX1_TYPE", 0),
-        (PX4, "COM_OF_LOSS_T", 5),
-        (PX4, "COM_OBL_RC_ACT", 3),
-        (PX4, "COM_RC_OVERRIDE", 1),
-        (PX4, "COM_RCL_EXCEPT", 4),
-        (PX4, "NAV_RCL_ACT", 2),
+        (ARDUPILOT, "FS_THR_ENABLE", 0, "fail"),
+        (ARDUPILOT, "FS_THR_ENABLE", 1, "warn"),
+        (ARDUPILOT, "FS_OPTIONS", 20, "fail"),
+        (ARDUPILOT, "FS_EKF_ACTION", 0, "warn"),
+        (ARDUPILOT, "GUID_TIMEOUT", 3, "warn"),
+        (ARDUPILOT, "FENCE_ENABLE", 0, "warn"),
+        (ARDUPILOT, "FENCE_ACTION", 0, "warn"),
+        (ARDUPILOT, "FENCE_ACTION", 1, "warn"),
+        (ARDUPILOT, "PRX1_TYPE", 0, "warn"),
+        (PX4, "COM_OF_LOSS_T", 5, "warn"),
+        (PX4, "COM_OBL_RC_ACT", 3, "fail"),
+        (PX4, "COM_RC_OVERRIDE", 1, "warn"),
+        (PX4, "COM_RCL_EXCEPT", 4, "fail"),
+        (PX4, "NAV_RCL_ACT", 2, "warn"),
+        (PX4, "NAV_RCL_ACT", 6, "fail"),
     ],
 )
-def test_each_parameter_that_matters(kind, parameter, value):
+def test_each_parameter_that_matters(kind, parameter, value, verdict):
     wrong = {**sound(kind).parameters, parameter: float(value)}
     found = judged(dataclasses.replace(sound(kind), parameters=wrong))
-    assert found[parameter] in ("warn", "fail")
+    assert found[parameter] == verdict
     others = {name: verdict for name, verdict in found.items() if name != parameter}
     assert set(others.values()) == {"ok"}
 

@@ -1,5 +1,6 @@
 """A little autopilot in pymavlink, over real UDP: says what it is told to, keeps what comes."""
 
+import math
 import select
 import socket
 import threading
@@ -10,6 +11,7 @@ from pymavlink.dialects.v20 import common as dialect
 
 GUIDED, LOITER, LAND = 4, 5, 9
 CENTRE, LOW, HIGH = 1500, 1000, 2000
+_DEGREE_E7_M = 6378137.0 * math.radians(1e-7)
 
 
 class Peer:
@@ -82,11 +84,28 @@ class Peer:
         )
 
     def home(self, x=0.0, y=0.0, z=0.0):
-        return dialect.MAVLink_home_position_message(0, 0, 0, x, y, z, [1, 0, 0, 0], 0, 0, 0)
+        """As ArduPilot tells it: zeros in the local frame, the place on the globe alone."""
+        globe, local = (0, 0, 0), (x, y, z)
+        if self.kind == 3:
+            globe, local = (
+                (round(x / _DEGREE_E7_M), round(y / _DEGREE_E7_M), round(-1000 * z)),
+                (0,) * 3,
+            )
+        return dialect.MAVLink_home_position_message(*globe, *local, [1, 0, 0, 0], 0, 0, 0)
+
+    def origin(self):
+        return dialect.MAVLink_gps_global_origin_message(0, 0, 0)
+
+    def estimator(self, flags=dialect.ESTIMATOR_VELOCITY_HORIZ):
+        return dialect.MAVLink_estimator_status_message(0, flags, *(0.0,) * 8)
+
+    def where(self):
+        """What belongs to a position, and is not the same for both."""
+        return (self.origin(),) if self.kind == 3 else (self.estimator(),)
 
     def everything(self):
         return (
-            *(self.heartbeat(), self.position(), self.attitude(), self.rc()),
+            *(self.heartbeat(), *self.where(), self.position(), self.attitude(), self.rc()),
             *(self.ground(), self.battery(), self.home()),
         )
 
@@ -127,7 +146,8 @@ class Peer:
         while not self._ended.is_set():
             self.send(self.position(), self.attitude(), self.rc())
             if turn % 10 == 0:
-                self.send(self.heartbeat(), self.ground(), self.battery(), self.home())
+                self.send(self.heartbeat(), *self.where(), self.ground())
+                self.send(self.battery(), self.home())
             turn += 1
             until = time.monotonic() + 0.02
             while (left := until - time.monotonic()) > 0:

@@ -94,6 +94,42 @@ def test_what_an_autopilot_says_becomes_facts(make):
     assert line.link.is_connected(line.now_ns)
 
 
+def test_home_on_the_globe_alone_has_its_place_in_the_local_frame(make):
+    line = make()
+    line.peer.send(line.peer.heartbeat(), line.peer.home(12.0, -7.0, -1.5))
+    line.take()
+    assert line.link.heard.home_m is None, "where is the origin?"
+    line.peer.send(line.peer.origin())
+    line.take()
+    assert line.link.heard.home_m == pytest.approx((12.0, -7.0, -1.5), abs=0.02)
+
+
+def test_home_of_px4_is_where_it_says(make):
+    line = make()
+    line.peer.kind = 12
+    line.peer.send(line.peer.heartbeat(), line.peer.origin(), line.peer.home(12.0, -7.0, -1.5))
+    line.take()
+    assert line.link.heard.home_m == (12.0, -7.0, -1.5)
+
+
+def test_a_position_that_px4_does_not_believe_is_no_valid_state(make):
+    line = make()
+    line.peer.kind = 12
+    peer = line.peer
+
+    def valid(*messages, **late):
+        peer.send(*messages, peer.position(), peer.attitude())
+        line.take(**late)
+        return line.link.heard.vehicle.valid
+
+    assert not valid(peer.heartbeat()), "nothing was said of it yet"
+    assert valid(peer.estimator())
+    assert not valid(peer.estimator(dialect.ESTIMATOR_ATTITUDE | dialect.ESTIMATOR_CONST_POS_MODE))
+    assert all(map(math.isnan, line.link.heard.vehicle.velocity_mps))
+    assert valid(peer.estimator())
+    assert not valid(peer.heartbeat(), step_s=linkheard.BELIEF_S + 0.1), "it says nothing any more"
+
+
 def test_an_attitude_without_a_position_of_just_now_is_no_valid_state(make):
     line = make()
     line.peer.send(line.peer.heartbeat(), line.peer.position())
@@ -433,7 +469,7 @@ def test_what_is_read_is_asked_for_at_its_rate_until_it_comes(make):
     line = make()
     line.peer.send(line.peer.heartbeat())
     line.take()
-    wanted = {r.number: 1e6 / r.rate_hz for r in READ if r.rate_hz}
+    wanted = {r.number: 1e6 / r.rate_hz for r in READ if r.rate_hz and r.only != "PX4"}
 
     def asked():
         line.link.ask_messages(line.now_ns)
@@ -488,6 +524,7 @@ def test_the_tables_name_what_the_code_does():
 def test_the_numbers_of_mavlink_are_right():
     for name in ("MAV_MODE_FLAG_SAFETY_ARMED", "MAV_CMD_DO_SET_MODE", "MAV_RESULT_ACCEPTED"):
         assert getattr(linkheard, name) == getattr(dialect, name)
+    assert linkheard.ESTIMATOR_VELOCITY_HORIZ == dialect.ESTIMATOR_VELOCITY_HORIZ
     assert linkheard.MAV_SYS_STATUS_SENSOR_RC_RECEIVER == dialect.MAV_SYS_STATUS_SENSOR_RC_RECEIVER
     kinds = {dialect.enums["MAV_TYPE"][number].name for number in MULTICOPTERS}
     assert all("ROTOR" in k or "COPTER" in k or "COAXIAL" in k for k in kinds), kinds

@@ -78,6 +78,7 @@ def test_every_message_in_every_situation_is_valid_by_pymavlinks_dialect(manner:
     """What `Peer` hears is parsed back and checked field by field; so is all that can be asked."""
     airframe = Failing()
     peer = Peer(Rules.of(manner), airframe=airframe)
+    numbers = [number for number, name in IDS.items() if name not in manner.unknown_messages]
     nothing = {"position_m": (math.nan,) * 3, "velocity_mps": (math.nan,) * 3}
     unknown = {**nothing, "valid": False, "attitude": (math.nan,) * 4}
     far = {"position_m": (9e4, -9e4, -3e3), "velocity_mps": (400.0, -400.0, 99.0)}
@@ -85,7 +86,7 @@ def test_every_message_in_every_situation_is_valid_by_pymavlinks_dialect(manner:
     for changes in ({}, nothing, unknown, far, battery):
         airframe.changes = changes
         peer.run(20)
-        for number in IDS:
+        for number in numbers:
             peer.command(mavlink.MAV_CMD_REQUEST_MESSAGE, number)
     airframe.changes = {}
     peer.run(20)
@@ -93,7 +94,7 @@ def test_every_message_in_every_situation_is_valid_by_pymavlinks_dialect(manner:
     for mode in manner.modes:
         peer.mode(mode.name)
         peer.run(30)
-        for number in IDS:
+        for number in numbers:
             assert peer.command(mavlink.MAV_CMD_REQUEST_MESSAGE, number)[0] == ACCEPTED
     peer.radio = None
     peer.run(200)
@@ -165,6 +166,23 @@ def test_positions_agree_with_each_other(manner: Manner) -> None:
     assert (north, east) == pytest.approx((local.x, local.y), abs=0.02)
     assert local.x > 1.0
     assert world.relative_alt / 1e3 == pytest.approx(-local.z, abs=0.002)
+
+
+@MANNERS
+def test_what_is_not_known_is_sent_by_who_doubts_and_believed_by_neither(manner: Manner) -> None:
+    airframe = Failing()
+    peer = Peer(Rules.of(manner), airframe=airframe)
+    airframe.changes = {"position_m": (math.nan,) * 3, "velocity_mps": (math.nan,) * 3}
+    told = {m.get_type(): m for m in peer.run(40)}
+    assert ("LOCAL_POSITION_NED" in told) == manner.doubts
+    assert ("ESTIMATOR_STATUS" in told) == manner.doubts
+    if manner.doubts:
+        assert not told["ESTIMATOR_STATUS"].flags & mavlink.ESTIMATOR_VELOCITY_HORIZ
+    airframe.changes = {}
+    told = {m.get_type(): m for m in peer.run(40)}
+    assert "LOCAL_POSITION_NED" in told
+    if manner.doubts:
+        assert told["ESTIMATOR_STATUS"].flags & mavlink.ESTIMATOR_VELOCITY_HORIZ
 
 
 @MANNERS
