@@ -44,7 +44,7 @@ def read_key(path: Path) -> bytes:
         key = b""
     if len(key) != KEY_BYTES:
         raise UserError(
-            f"{path}: {len(data)} bytes; a signing key is 32 bytes, or 64 hex digits, such as of the "
+            f"{path}: {len(data)} bytes; a signing key is 32 bytes, or 64 hex digits, of the "
             f"ground station's passphrase: printf %s PASSPHRASE | sha256sum | cut -c1-64 > {path}"
         )
     return key
