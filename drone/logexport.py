@@ -146,9 +146,10 @@ class _Tables:
 
     def add(self, topic: topics.Topic, message: Any) -> float:
         """Write a message if it is wanted; return its time, s."""
-        if self._first_ns is None:
+        if self._first_ns is None and topic != topics.FLYING:
             self._first_ns = message.stamp_ns
-        t_s: float = (message.stamp_ns - self._first_ns) / NS_PER_S
+        first_ns = message.stamp_ns if self._first_ns is None else self._first_ns
+        t_s: float = max(0.0, (message.stamp_ns - first_ns) / NS_PER_S)
         if not self._wanted.start_s <= t_s <= self._wanted.end_s:
             return t_s
         if isinstance(message, Tick):

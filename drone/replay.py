@@ -199,11 +199,19 @@ class _Verifying:
             self.result.first = self.result.first or f"{log.path.name}: the state it begins with"
 
 
-def flown_moments(log: FlightLog) -> Iterator[_Moment]:
-    """Yield every tick with its decision, up to the first gap or the end."""
+def flown_moments(log: FlightLog, on_gap: Callable[[str], None] | None = None) -> Iterator[_Moment]:
+    """Yield every tick with its decision, up to the first gap or the end.
+
+    Args:
+        log: of the flight.
+        on_gap: called with what is missing, in words, where it ends at a gap.
+    """
     before: Tick | None = None
     for moment in _moments(log):
-        if _gap(before, moment) is not None or moment.decision is None:
+        gap = _gap(before, moment)
+        if gap is not None and on_gap is not None:
+            on_gap(gap)
+        if gap is not None or moment.decision is None:
             return
         before = moment.tick
         yield moment

@@ -134,7 +134,8 @@ def what_if(
     state = PilotState.from_json(log.header.pilot_state)
     result = WhatIf()
     first_ns: int | None = None
-    for moment in flown_moments(log):
+    gaps: list[str] = []
+    for moment in flown_moments(log, gaps.append):
         percept = Percept(moment.check, moment.label, moment.estimate)
         state, now = decide(state, moment.tick, percept, tree.pilot)
         assert moment.decision is not None
@@ -142,7 +143,8 @@ def what_if(
         first_ns = moment.tick.stamp_ns if first_ns is None else first_ns
         if on_progress is not None:
             on_progress(s_from_ns(moment.tick.stamp_ns - first_ns))
-    result.damaged, result.notes = log.damaged, log.notes
+    ended = (f"what comes after its first gap, {gaps[0]}, is left out",) if gaps else ()
+    result.damaged, result.notes = log.damaged, (*log.notes, *ended)
     if not result.ticks:
         raise UserError(f"{path}: holds no tick with its decision: there is nothing to compare")
     return result

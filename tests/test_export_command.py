@@ -12,6 +12,7 @@ import pytest
 from drone import config, topics
 from drone.cli import main
 from drone.flightlog import FlightLog, FlightLogWriter
+from drone.logexport import Wanted, to_mcap
 from drone.onboard.mono import MonoNetwork, model_from_bytes
 from drone.runfolder import RunFolder
 from training.flight import FlightSpec, run_flight
@@ -65,6 +66,15 @@ def test_the_file_says_what_it_is_and_answers_as_torch(flown, tmp_path, capsys):
     assert "255" in said["normalisation"]
     assert (said["licence"], said["precision"]) == ("Apache-2.0", "float32")
     assert int(said["version"]) == figures["version"]
+
+
+def test_a_part_in_which_no_version_was_published_has_the_one_that_flew(flown, tmp_path, capsys):
+    flying = [m.seq for m in FlightLog(flown.log).messages(topics.MODEL)]
+    part = tmp_path / "part.mcap"
+    to_mcap(flown.log, part, Wanted((), 9.4))
+    assert not list(FlightLog(part).messages(topics.MODEL))
+    code, figures, _ = export(capsys, part, "-o", tmp_path / "model.onnx")
+    assert (code, figures["version"]) == (0, flying[-1])
 
 
 def test_its_answers_are_those_of_the_flight(flown, tmp_path, capsys):

@@ -20,11 +20,13 @@ from drone.messages import (
     HealthEvent,
     LearnerReport,
     Mode,
+    ModelVersion,
     StereoFrame,
     Tick,
     VelocityCommand,
 )
-from drone.report import charts, eyes, fan, latency, svg, track, write_report
+from drone.report import charts, eyes, fan, latency, story, svg, track, write_report
+from drone.report.comparison import Side, cautions
 from drone.report.flight import Flight, Mark, put_there
 from drone.report.moments import choose, choose_overrides, fetch
 from drone.report.particulars import changed_settings
@@ -70,6 +72,65 @@ def test_candidates_that_were_refused_are_no_versions(tmp_path: Path) -> None:
             log.write(topics.LEARNER, replace(said, rolled_back=rolled_back))
     flight = read_flight(FlightLog(path))
     assert (flight.figures["model_versions"], len(flight.learning)) == (3, 5)
+
+
+def test_a_log_whose_beginning_is_not_here_says_so(tmp_path: Path) -> None:
+    """A later file of a rotated log, or a part cut out: a model flies in it from the start."""
+    path = tmp_path / "part.mcap"
+    model = ModelVersion(4, ns_from_s(1.0), True, b"onnx", "abcdef0123456789")
+    with FlightLogWriter(path, header_of(Script(), 0)) as log:
+        log.write(topics.FLYING, model)
+        for k in range(30, 60):
+            write_tick(log, k, Script())
+        log.write(topics.FLYING, model)
+        write_tick(log, 60, Script())
+    flight = read_flight(FlightLog(path))
+    assert [(swap.t_s, swap.version) for swap in flight.swaps] == [(0.0, 4)]
+    told = " ".join(story.warnings(flight))
+    assert "begins at tick 30: what came before is not in it" in told
+    assert "No network ever flew" not in " ".join(story.sentences(flight))
+    assert "<title>Flight part</title>" in write_report(path).read_text(encoding="utf-8")
+
+
+def test_a_gap_is_told_also_where_the_file_is_sound(flight: Flight) -> None:
+    gap = Mark(4.0, "gap", "messages missing (damaged)", (math.nan,) * 3)
+    torn = replace(flight, marks=(*flight.marks, gap, replace(gap, t_s=9.0)))
+    told = "messages missing (damaged) after 4.0 s, and 1 more times"
+    assert told in story.warnings(torn)[0]
+    sides = [Side(0, "a", flight), Side(1, "b", torn)]
+    assert [told in words for words in cautions(sides)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("reason", "mode", "words"),
+    [
+        ("asked to land", Mode.LAND, "the drone was asked to land: it landed"),
+        ("asked to hold", Mode.HOLD, "the drone was asked to hold: it held still for"),
+        ("both eyes dead", Mode.HOLD, "nobody was fit to fly (both eyes dead): it held still"),
+    ],
+)
+def test_why_nothing_was_flown_any_more(
+    flight: Flight, reason: str, mode: Mode, words: str
+) -> None:
+    ticks = flight.ticks.copy()
+    ticks["mode"] = list(Mode).index(Mode.STEREO)
+    ticks["mode"][100:] = list(Mode).index(mode)
+    mark = Mark(float(ticks["t_s"][100]), "mode", f"{mode.value}: {reason}", (math.nan,) * 3)
+    mode_s = {**{m.value: 0.0 for m in Mode}, "hold": 10.0 if mode is Mode.HOLD else 0.0}
+    asked = replace(
+        flight, ticks=ticks, marks=(mark,), figures={**flight.figures, "mode_s": mode_s}
+    )
+    assert words in story.sentences(asked)[1]
+    headline = story.headline(asked)
+    assert ("nobody" in headline) == (mode is Mode.LAND and not reason.startswith("asked"))
+
+
+def test_a_flight_handed_over_did_not_lose_stereo(flight: Flight) -> None:
+    (span,) = flight.in_mode(Mode.MONO)
+    detail = "mono: handed over: mono flies alone, without a licence"
+    mark = Mark(span.start_s, "mode", detail, (math.nan,) * 3)
+    told = story.sentences(replace(flight, marks=(mark,)))[1]
+    assert told.startswith("At 12 s mono was handed the flight, without a licence, and mono flew")
 
 
 def test_where_the_drone_was_put_no_line_leads(flight: Flight) -> None:
@@ -169,6 +230,20 @@ def test_a_useless_estimate_has_none_of_it(flight: Flight) -> None:
     for curve in roc_curves(replace(flight, frames=frames)):
         assert curve.point == (0.0, 0.0)
         assert set(zip(curve.fpr, curve.tpr, strict=True)) == {(0.0, 0.0), (1.0, 1.0)}
+
+
+def test_without_a_licence_mono_stops_where_the_pilot_does(flight: Flight) -> None:
+    """Handed over, it was never measured: it stops at stereo's distance, not nowhere."""
+    frames = flight.frames.copy()
+    measured = frames["threshold_m"].copy()
+    frames["threshold_m"] = math.nan
+    (curve,) = [c for c in roc_curves(replace(flight, frames=frames)) if c.alone]
+    pilot = flight.config.pilot
+    frames["threshold_m"] = pilot.switching.stop_m / pilot.trust.safety
+    (same,) = [c for c in roc_curves(replace(flight, frames=frames)) if c.alone]
+    assert curve.point == same.point
+    assert curve.point[1] > 0
+    assert np.isfinite(measured).any()
 
 
 def test_moments_tell_something(run: Path, flight: Flight) -> None:

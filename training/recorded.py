@@ -127,6 +127,8 @@ def _overview(log: FlightLog) -> _Overview:
     for topic, message in log.records():
         if topic == topics.TICK and message.model is not None:
             found.model, found.answered = message.model, []
+        elif topic == topics.FLYING and (found.model is None or found.model.seq != message.seq):
+            found.model, found.answered = message, []
         elif topic == topics.LABEL and message.valid:
             found.labelled.append(message.seq)
         elif topic == topics.MONO and found.model is not None:

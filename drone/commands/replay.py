@@ -113,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("name recorded input (drone replay film.avi), or a camera with --live")
     found = resolve_input(args.input)
     if args.to is not None:
+        _refuse_others(args, "--to", "to", "topics", "start", "end", "images")
         return export_log(found, args)
     if args.images:
         raise UserError("--images goes with --to csv")
@@ -120,12 +121,11 @@ def run(args: argparse.Namespace) -> int:
         return _view(found.log, args)
     if args.recompute and not args.verify:
         raise UserError("--recompute goes with --verify")
-    if args.what_if and found.log is not None and not (args.verify or args.retrain):
-        return _what_if(found.log, args)
     if args.what_if:
-        raise UserError("--what-if needs a run folder or a log, and goes without other modes")
-    if args.verify and (args.memory or args.model):
-        raise UserError("--memory and --model say what is learned from; --verify learns nothing")
+        _refuse_others(args, "--what-if", "what_if")
+        if found.log is None:
+            raise UserError(f"{args.input} is no flight: --what-if needs a run folder or a log")
+        return _what_if(found.log, args)
     if found.log is not None:
         return _of_a_flight(found, found.log, args)
     if args.verify or args.retrain:
@@ -135,9 +135,27 @@ def run(args: argparse.Namespace) -> int:
     return _learn(found, args)
 
 
+def _refuse_others(args: argparse.Namespace, mode: str, *takes: str) -> None:
+    """Refuse options that a mode would pass over.
+
+    Raises:
+        UserError: one was given that is neither the mode's own nor about the output.
+    """
+    known = {*takes, "input", "json", "runs", "no_report", "help"}
+    for action in parser()._actions:
+        given = getattr(args, action.dest, action.default)
+        if action.dest not in known and given != action.default:
+            also = ", ".join(f"--{name.replace('_', '-')}" for name in takes[1:])
+            raise UserError(
+                f"{action.option_strings[0]} does not go with {mode}"
+                f"{f', which takes {also}' if also else ''}"
+            )
+
+
 def _repair(args: argparse.Namespace) -> int:
-    if args.input is not None or args.verify or args.retrain or args.recompute:
-        raise UserError("--repair IN OUT goes alone: it names both logs itself")
+    if args.input is not None:
+        raise UserError("--repair IN OUT names both logs itself: right is no other input")
+    _refuse_others(args, "--repair", "repair")
     from drone.commands.display import share_progress
     from drone.logrepair import repair
 
@@ -157,8 +175,7 @@ def _repair(args: argparse.Namespace) -> int:
 def _view(log: Path | None, args: argparse.Namespace) -> int:
     if log is None:
         raise UserError(f"{args.input} is no flight: --view needs a run folder or a log")
-    if args.verify or args.retrain or args.what_if:
-        raise UserError("--view goes without other modes")
+    _refuse_others(args, "--view", "view")
     if args.view and not args.view.endswith(".rrd"):
         raise UserError(f"--view {args.view}: expected a file .rrd; name the flight before --view")
     need("rerun", "view")
@@ -218,8 +235,8 @@ def _of_a_flight(found: Input, log: Path, args: argparse.Namespace) -> int:
             f"{args.input} is a flight's log: right is --verify to replay its decisions, or "
             "--retrain to learn again from its images"
         )
-    if args.verify and source_options(args) != source_options(parser().parse_args([args.input])):
-        raise UserError("--verify replays a whole log: --start, --rate and the like go without it")
+    if args.verify:
+        _refuse_others(args, "--verify", "verify", "recompute")
     return _verify(log, args) if args.verify else _learn(found, args)
 
 

@@ -42,8 +42,6 @@ def export_log(found: Input, args: argparse.Namespace) -> int:
         raise UserError(f"--to {kind}: expected {' or '.join(FORMATS)}, then where to write")
     if found.log is None:
         raise UserError(f"{found.path} is no flight: --to needs a run folder or a log")
-    if args.verify or args.retrain or args.recompute or args.what_if:
-        raise UserError("--to goes alone: it writes what was logged, and replays nothing")
     if not 0 <= args.start < args.end:
         raise UserError(f"--start {args.start:g} --end {args.end:g}: right is 0 <= start < end")
     from drone.commands.display import time_progress
@@ -52,7 +50,10 @@ def export_log(found: Input, args: argparse.Namespace) -> int:
 
     names = tuple(filter(None, (n.strip() for n in (args.topics or "").split(","))))
     wanted = Wanted(names, args.start, args.end, args.images)
-    duration_s = min(FlightLog(found.log).duration_s, args.end)
+    whole_s = FlightLog(found.log).duration_s
+    if args.start > whole_s:
+        raise UserError(f"--start {args.start:g}: the log is {whole_s:.1f} s long")
+    duration_s = min(whole_s, args.end)
     with time_progress(duration_s, quiet=args.json) as on_progress:
         done = export(found.log, (Format(kind), Path(target)), wanted, on_progress)
     if args.json:

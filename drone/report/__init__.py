@@ -48,13 +48,13 @@ def write_report(run: Path, on_progress: Callable[[float], None] | None = None) 
     report = run.with_suffix(".html") if run.is_file() else folder.report
     log = FlightLog(path)
     flight = read_flight(log, on_progress)
-    result = _result(folder)
+    result = _result(run)
     flight = replace(flight, figures=_figures(flight, result))
     overrides = choose_overrides(flight)
     shots = fetch(log, [*choose(flight), *overrides])
     told = [shot for shot in shots if shot.moment in overrides]
     others = [shot for shot in shots if shot.moment not in overrides]
-    _write(report, page(flight, others, told, result, folder.path.resolve().name))
+    _write(report, page(flight, others, told, result, _name(run)))
     return report
 
 
@@ -86,12 +86,17 @@ def _side(number: int, run: Path) -> Side:
     flight = read_flight(FlightLog(path))
     if not len(flight.ticks):
         raise UserError(f"{run}: holds no tick: there is nothing to compare")
-    alone = run.is_file() and run.name != RunFolder(run.parent).log.name
-    return Side(number, run.stem if alone else _folder(run).name, flight)
+    return Side(number, _name(run), replace(flight, figures=_figures(flight, _result(run))))
 
 
-def _folder(run: Path) -> Path:
-    return (run.parent if run.is_file() else run).resolve()
+def _name(run: Path) -> str:
+    """Return what a flight is called: after its run folder, a log by itself after its file."""
+    return run.stem if _is_alone(run) else (run.parent if run.is_file() else run).resolve().name
+
+
+def _is_alone(run: Path) -> bool:
+    """Return whether this is a log that is not that of the folder it lies in."""
+    return run.is_file() and run.resolve() != RunFolder(run.parent).log.resolve()
 
 
 def _figures(flight: Flight, result: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -102,10 +107,14 @@ def _figures(flight: Flight, result: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**flight.figures, "measures": {**measures, "obstacle_distance": {**errors, **told}}}
 
 
-def _result(folder: RunFolder) -> Mapping[str, Any]:
-    """Return the run's result; a missing or broken one adds nothing to the report."""
+def _result(run: Path) -> Mapping[str, Any]:
+    """Return the run's result; a missing or broken one, or another flight's, adds nothing."""
+    if _is_alone(run):
+        return {}
     try:
-        result = json.loads(folder.result.read_text(encoding="utf-8"))
+        result = json.loads(
+            RunFolder(run.parent if run.is_file() else run).result.read_text(encoding="utf-8")
+        )
     except (OSError, ValueError):
         return {}
     return result if isinstance(result, Mapping) else {}

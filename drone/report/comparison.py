@@ -91,8 +91,13 @@ def cautions(sides: Sequence[Side]) -> list[str]:
     versions = {s.flight.header.software for s in sides}
     if len(versions) > 1:
         found.append(f"They were flown by different versions: {', '.join(sorted(versions))}.")
-    damaged = [side for side in sides if side.flight.damaged]
-    return found + [f"The log of {s.letter} is damaged: {s.flight.damaged}." for s in damaged]
+    for side in sides:
+        if side.flight.lost:
+            what = "is damaged" if side.flight.damaged else "has a gap"
+            found.append(f"The log of {side.letter} {what}: {side.flight.lost}.")
+        if side.flight.first_tick:
+            found.append(f"The log of {side.letter} lacks the beginning of its flight.")
+    return found
 
 
 def trust_s(flight: Flight) -> float:

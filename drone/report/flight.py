@@ -111,6 +111,7 @@ class Flight:
         figures: of the whole flight, as `FlightScore` counts them.
         licence: what was said of mono's licence last, in words.
         epoch_ns: stamp of the first tick, where `t_s` is 0.
+        first_tick: its number; not 0 where the beginning of the flight is not in the log.
     """
 
     header: LogHeader
@@ -126,6 +127,7 @@ class Flight:
     figures: Mapping[str, Any]
     licence: str
     epoch_ns: int
+    first_tick: int = 0
 
     @property
     def duration_s(self) -> float:
@@ -141,6 +143,16 @@ class Flight:
     def tells_contacts(self) -> bool:
         """The log knows when something was touched; of a vehicle nobody says."""
         return self.header.source == "sim"
+
+    @property
+    def lost(self) -> str:
+        """What the log lacks within itself, in words; empty if nothing."""
+        gaps = self.of_kind("gap")
+        if self.damaged or not gaps:
+            return self.damaged or ""
+        return f"{gaps[0].detail} after {gaps[0].t_s:.1f} s" + (
+            f", and {len(gaps) - 1} more times" if len(gaps) > 1 else ""
+        )
 
     @property
     def live(self) -> bool:

@@ -182,9 +182,9 @@ def _roc(flight: Flight, curves: Sequence[Roc]) -> str:
         words = "There were too few near or free frames with a mono estimate for a curve."
         return html.section("No ROC", html.note(words), anchor="roc")
     first, last = curves[0], curves[-1]
-    title = (
-        f"{_caught(first, 'Mono caught')}{_caught(last, '; flying alone,') if last.alone else ''}"
-    )
+    title = _caught(first, "Flying alone, mono caught" if first.alone else "Mono caught")
+    if last.alone and not first.alone:
+        title += _caught(last, "; flying alone,")
     rows = [
         [c.name, str(c.positives), str(c.negatives), share(c.point[1]), share(c.point[0])]
         for c in curves

@@ -79,6 +79,7 @@ class _Reader:
         self._config = config
         self._score = FlightScore(config.pilot.switching.stop_m, config.pilot.go_m)
         self._epoch_ns: int | None = None
+        self._first_tick = 0
         self._ticks: list[tuple[Any, ...]] = []
         self._frames: list[tuple[Any, ...]] = []
         self._reasons = {"": 0}
@@ -100,7 +101,7 @@ class _Reader:
         if isinstance(message, Tick):
             self._close()
             if self._epoch_ns is None:
-                self._epoch_ns = message.stamp_ns
+                self._epoch_ns, self._first_tick = message.stamp_ns, message.seq
             self._tick(message)
         elif isinstance(message, DistanceLabel | MonoEstimate | Decision | Truth):
             self._now[type(message)] = message
@@ -111,6 +112,8 @@ class _Reader:
             self._health(message)
         elif isinstance(message, LogGap):
             self._gap(message)
+        elif isinstance(message, ModelVersion):
+            self._flies(message, self._ticks[-1][0] if self._ticks else 0.0)
         elif isinstance(message, LearnerReport):
             self._score.model_versions += self._publishes(message)
             self._learning.append(Learning(self._t_s(message.stamp_ns), message))
@@ -132,6 +135,7 @@ class _Reader:
             figures=self._score.to_dict(),
             licence=self._licence,
             epoch_ns=self._epoch_ns or 0,
+            first_tick=self._first_tick,
         )
 
     def _publishes(self, report: LearnerReport) -> bool:
@@ -146,12 +150,15 @@ class _Reader:
         self._now[Tick] = tick
         if tick.vehicle is not None and tick.vehicle.valid:
             self._vehicle = tick.vehicle
-        model: ModelVersion | None = tick.model
-        if model is not None:
-            swap = Swap(self._t_s(tick.stamp_ns), model.seq, model.sha256, len(model.onnx))
-            self._swaps.append(swap)
+        if tick.model is not None:
+            self._flies(tick.model, self._t_s(tick.stamp_ns))
         for event in tick.health:
             self._health(event)
+
+    def _flies(self, model: ModelVersion, t_s: float) -> None:
+        """Note which version flies; the files of one log repeat it."""
+        if not self._swaps or self._swaps[-1].sha256 != model.sha256:
+            self._swaps.append(Swap(t_s, model.seq, model.sha256, len(model.onnx)))
 
     def _event(self, event: FlightEvent) -> None:
         if event.kind == "collision":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from drone.config import PilotConfig
 from drone.messages import Mode
 from drone.report.flight import MODES, Flight, Table
 from drone.report.svg import Plot, Scale, Values, line, mark, picture, text
@@ -57,7 +58,6 @@ class Roc:
 
 def roc_curves(flight: Flight) -> list[Roc]:
     """Return the curves for which there are frames enough."""
-    stop_m = flight.config.pilot.switching.stop_m
     labelled = _last_labelled(flight)
     alone = flight.frames[flight.frames["mode"] == MODES.index(Mode.MONO)]
     candidates = [
@@ -65,7 +65,10 @@ def roc_curves(flight: Flight) -> list[Roc]:
         (f"against truth, {_stretch(labelled)}", "truth-solid", labelled, "true_m"),
         (f"mono alone, against truth, {_stretch(alone)}", "m-mono", alone, "true_m"),
     ]
-    curves = [_roc(name, style, rows, rows[by], stop_m) for name, style, rows, by in candidates]
+    curves = [
+        _roc(name, style, rows, rows[by], flight.config.pilot)
+        for name, style, rows, by in candidates
+    ]
     return [curve for curve in curves if curve is not None]
 
 
@@ -82,12 +85,11 @@ def roc_stretches(flight: Flight) -> list[Roc]:
     window_s = flight.config.pilot.trust.window_s
     count = max(1, min(MOST_STRETCHES, round((end_s - start_s) / window_s)))
     edges = np.linspace(start_s, np.nextafter(end_s, np.inf), count + 1)
-    stop_m = flight.config.pilot.switching.stop_m
     curves = []
     for k, (first_s, last_s) in enumerate(itertools.pairwise(edges)):
         rows = told[(told["t_s"] >= first_s) & (told["t_s"] < last_s)]
         style = f"m-mono age-{MOST_STRETCHES - count + k}"
-        curves.append(_roc(_stretch(rows), style, rows, rows["label_m"], stop_m))
+        curves.append(_roc(_stretch(rows), style, rows, rows["label_m"], flight.config.pilot))
     return [curve for curve in curves if curve is not None]
 
 
@@ -106,7 +108,8 @@ def _stretch(rows: Table) -> str:
     return f"{rows['t_s'][0]:.0f} to {rows['t_s'][-1]:.0f} s" if len(rows) else "no frames"
 
 
-def _roc(name: str, style: str, rows: Table, reference_m: Values, stop_m: float) -> Roc | None:
+def _roc(name: str, style: str, rows: Table, reference_m: Values, pilot: PilotConfig) -> Roc | None:
+    stop_m = pilot.switching.stop_m
     near, free = reference_m < stop_m, reference_m >= stop_m
     if near.sum() < LEAST_FRAMES or free.sum() < LEAST_FRAMES:
         return None
@@ -115,7 +118,9 @@ def _roc(name: str, style: str, rows: Table, reference_m: Values, stop_m: float)
     tpr = np.searchsorted(np.sort(told_m[near]), thresholds, side="right") / near.sum()
     fpr = np.searchsorted(np.sort(told_m[free]), thresholds, side="right") / free.sum()
     alone = bool((rows["mode"] == MODES.index(Mode.MONO)).all())
-    stops = told_m < rows["threshold_m"]
+    measured_m = rows["threshold_m"]
+    unmeasured_m = stop_m / pilot.trust.safety  # as `clearance.threshold_m` says
+    stops = told_m < np.where(np.isnan(measured_m), unmeasured_m, measured_m)
     point = (float(stops[free].mean()), float(stops[near].mean()))
     return Roc(name, style, fpr, tpr, int(near.sum()), int(free.sum()), point, alone)
 

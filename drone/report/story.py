@@ -47,7 +47,9 @@ def headline(flight: Flight) -> str:
         return "Nothing was flown"
     if flight.watched:
         what = "a live camera" if flight.live else "a recorded flight"
-        return f"Mono learned from {what}" if flight.swaps else what.capitalize()
+        if flight.figures["model_versions"]:
+            return f"Mono learned from {what}"
+        return f"Mono watched {what}" if flight.swaps else what.capitalize()
     mode_s = flight.figures["mode_s"]
     collisions = flight.figures["collisions"][Mode.MONO.value]
     if mode_s[Mode.MONO.value]:
@@ -56,14 +58,16 @@ def headline(flight: Flight) -> str:
         return f"{alone}, {with_}" if flight.tells_contacts else alone
     if mode_s[Mode.TRAINING_WHEELS.value] and not flight.in_mode(Mode.LAND):
         return f"Mono flew {seconds(mode_s[Mode.TRAINING_WHEELS.value])} under stereo's guard"
-    if flight.in_mode(Mode.LAND):
-        return "The drone landed: nobody was fit to fly"
+    landed = flight.in_mode(Mode.LAND)
+    if landed:
+        asked = _reason(flight, landed[0]).startswith("asked")
+        return "The drone landed, as asked" if asked else "The drone landed: nobody was fit to fly"
     return "Mono did not earn its licence" if flight.swaps else "Stereo flew, mono never did"
 
 
 def _watched(flight: Flight) -> list[str]:
     figures = flight.figures
-    frames, models = plural(len(flight.frames), "frame"), plural(len(flight.swaps), "model version")
+    frames = plural(len(flight.frames), "frame")
     errors = figures["measures"]["obstacle_distance"]
     error = (
         f"Mono's distances were off by a factor of {math.exp(errors['mono_male']):.2f}, told "
@@ -75,7 +79,8 @@ def _watched(flight: Flight) -> list[str]:
     if flight.live:
         what = f"A live camera was watched for {watched_s}"
     return [
-        f"{what}: {frames}, {figures['labelled_frames']} of them labelled by stereo, {models}.",
+        f"{what}: {frames}, {figures['labelled_frames']} of them labelled by stereo, "
+        f"{_models(flight)}.",
         error if errors["n"] else "Mono told no distance that could be checked.",
         "Nothing was flown: the human pilot had control throughout.",
     ]
@@ -86,9 +91,19 @@ def warnings(flight: Flight) -> list[str]:
     found = []
     if flight.damaged:
         found.append(f"The log is damaged: {flight.damaged}. The report covers what can be read.")
+    elif flight.lost:
+        found.append(f"The log has a gap: {flight.lost}. Figures leave out what was lost in it.")
+    if flight.first_tick:
+        found.append(
+            f"The log begins at tick {flight.first_tick}: what came before is not in it, and all "
+            "figures are of the rest."
+        )
     ends = flight.of_kind("end")
     if len(flight.ticks) and not ends and not flight.watched:
-        found.append("The log has no end of flight: it breaks off, as when its writer was killed.")
+        found.append(
+            "The log has no end of flight: it was cut, or it breaks off, as when its writer was "
+            "killed."
+        )
     if ends and ends[-1].detail == "interrupted":
         found.append("The flight was interrupted before its end.")
     wanted_s = flight.config.flight.duration_s
@@ -158,10 +173,11 @@ def _stereo(flight: Flight) -> str:
 def _helpless(flight: Flight, spans: list[Span]) -> str:
     landed = ", then landed" if flight.in_mode(Mode.LAND) else ""
     held_s = flight.figures["mode_s"][Mode.HOLD.value]
-    return (
-        f"At {seconds(spans[0].start_s)} nobody was fit to fly{_why(flight, spans[0])}: "
-        f"the drone held still for {seconds(held_s)}{landed}."
-    )
+    why = f"nobody was fit to fly{_why(flight, spans[0])}"
+    if _reason(flight, spans[0]).startswith("asked"):
+        why = f"the drone was {_reason(flight, spans[0])}"
+    held = f"it held still for {seconds(held_s)}{landed}" if held_s else "it landed"
+    return f"At {seconds(spans[0].start_s)} {why}: {held}."
 
 
 def _alone(flight: Flight, alone: list[Span]) -> str:
@@ -171,8 +187,11 @@ def _alone(flight: Flight, alone: list[Span]) -> str:
     then = ""
     if flight.in_mode(Mode.LAND):
         then = "; then its licence ended, and the drone landed"
+    begins = f"Stereo was lost at {seconds(alone[0].start_s)}{_why(flight, alone[0])}"
+    if _reason(flight, alone[0]).startswith("handed over"):
+        begins = f"At {seconds(alone[0].start_s)} mono was handed the flight, without a licence"
     return (
-        f"Stereo was lost at {seconds(alone[0].start_s)}{_why(flight, alone[0])}, and mono flew "
+        f"{begins}, and mono flew "
         f"{seconds(figures['mode_s'][Mode.MONO.value])} alone{often}: "
         f"{metres(figures['distance_m'][Mode.MONO.value])}{collisions}{then}."
     )
@@ -180,9 +199,15 @@ def _alone(flight: Flight, alone: list[Span]) -> str:
 
 def _why(flight: Flight, span: Span) -> str:
     """Return the logged reason of the mode change at the start of a span, in brackets."""
+    reason = _reason(flight, span)
+    return f" ({reason})" if reason else ""
+
+
+def _reason(flight: Flight, span: Span) -> str:
+    """Return the logged reason of the mode change at the start of a span, empty if none is."""
     for mark in flight.of_kind("mode"):
         if abs(mark.t_s - span.start_s) < 1e-6 and ": " in mark.detail:
-            return f" ({mark.detail.split(': ', 1)[1]})"
+            return mark.detail.split(": ", 1)[1]
     return ""
 
 
@@ -236,7 +261,11 @@ def key_figures(flight: Flight) -> list[Figure]:
     figures = flight.figures
     measures = figures["measures"]
     trust_s = [span.start_s for span in flight.spans(flight.ticks["held"])][:1]
-    by_mode = ", ".join(f"{figures['collisions'].get(m.value, 0)} {NAMES[m]}" for m in FLYING)
+    by_mode = ", ".join(
+        f"{count} {NAMES[m]}"
+        for m in Mode
+        if (count := figures["collisions"].get(m.value, 0)) or m in FLYING
+    )
     against = measures["mono_against_stereo"]
     errors = measures["obstacle_distance"]
     if flight.watched:
@@ -274,7 +303,15 @@ def _distance_error(flight: Flight) -> Figure:
 
 def _versions(flight: Flight) -> str:
     frames = plural(flight.figures["labelled_frames"], "labelled frame")
-    return f"{frames}, {plural(flight.figures['model_versions'], 'model')}"
+    return f"{frames}, {_models(flight)}"
+
+
+def _models(flight: Flight) -> str:
+    """Return how many versions were published, and that one was there from the start."""
+    published = flight.figures["model_versions"]
+    if flight.swaps and not published:
+        return "the model it began with"
+    return plural(published, "model version")
 
 
 def _share_of_mono(flight: Flight) -> float:

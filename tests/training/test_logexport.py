@@ -139,6 +139,15 @@ def test_a_part_verifies_from_its_own_state(flown, tmp_path, start_s, end_s):
     assert lost == []
 
 
+def test_a_part_counts_from_its_own_beginning(flown, tmp_path):
+    """And not from when its model was made, which stands first in it."""
+    to_mcap(flown, tmp_path / "part.mcap", Wanted((), 18.0))
+    assert list(FlightLog(tmp_path / "part.mcap").messages(topics.FLYING))
+    to_csv(tmp_path / "part.mcap", tmp_path / "t", Wanted((topics.DECISION.name,), 0.0, 1.0))
+    times = [float(row["t_s"]) for row in rows(tmp_path / "t" / "pilot_decision.csv")]
+    assert (times[0], times[-1], len(times)) == (0.0, 1.0, 21)
+
+
 def test_a_part_has_the_model_that_flew(flown, tmp_path):
     models = list(FlightLog(flown).messages(topics.MODEL))
     to_mcap(flown, tmp_path / "part.mcap", Wanted((), 18.0))
@@ -204,7 +213,12 @@ def test_the_command(flown, tmp_path, capsys):
         (["--to", "xlsx", "x"], "expected csv or mcap"),
         (["--to", "csv", "."], "is not empty"),
         (["--to", "csv", "x", "--topics", "/nothing"], "no topic of a flight log"),
-        (["--to", "csv", "x", "--verify"], "--to goes alone"),
+        (["--to", "csv", "x", "--verify"], "--verify does not go with --to"),
+        (["--to", "csv", "x", "--set", "a=b"], "--set does not go with --to"),
+        (["--to", "csv", "x", "--start", "1000"], "the log is 20.0 s long"),
+        (["--view", "x.rrd", "--start", "5"], "--start does not go with --view"),
+        (["--what-if", "pilot.trust.max_fpr=0.2", "--end", "5"], "does not go with --what-if"),
+        (["--verify", "--config", "no.toml"], "--config does not go with --verify"),
         (["--to", "mcap", "x", "--images"], "--images goes with --to csv"),
         (["--to", "csv", "x", "--start", "5", "--end", "2"], "right is 0 <= start < end"),
         (["--images"], "--images goes with --to csv"),

@@ -98,6 +98,20 @@ def test_what_reads_a_flight_reads_all_of_it(whole, rotated):
     assert one.ticks.tobytes() == many.ticks.tobytes()
 
 
+def test_what_if_says_that_it_ends_at_a_gap(whole, tmp_path):
+    log, path = FlightLog(whole), tmp_path / "flight.mcap"
+    with FlightLogWriter(path, log.header) as writer:
+        for topic, message in log.records():
+            if topic == topics.TICK and not 20 <= message.seq < 30:
+                writer.write_tick(message)
+            elif topic != topics.TICK and not topic.consumed:
+                writer.write(topic, message)
+    found = what_if(path, [])
+    assert found.ticks == 20
+    assert "what comes after its first gap, after" in found.notes[-1]
+    assert "tick 30 follows tick 19, is left out" in found.notes[-1]
+
+
 def test_labels_of_a_later_file_cannot_be_made_again(rotated):
     with pytest.raises(UserError, match="begins with file 1 of its flight"):
         verify(FlightLog(rotated).files[1], recompute=True)

@@ -136,7 +136,10 @@ def test_a_second_start_reads_the_maps_of_the_first_and_damaged_ones_are_made_an
     [
         ([], "right is --verify to replay its decisions, or --retrain"),
         (["--verify", "--retrain"], "right is --verify"),
-        (["--verify", "--start", "3"], "--verify replays a whole log"),
+        (
+            ["--verify", "--start", "3"],
+            "--start does not go with --verify, which takes --recompute",
+        ),
     ],
 )
 def test_what_to_do_with_a_log_must_be_said(
@@ -277,4 +280,4 @@ def test_a_memory_does_not_go_with_verifying(
 ) -> None:
     run = str(learn(capsys, tmp_path / "runs", *folder(tmp_path / "input"))["run"])
     assert main(["replay", run, "--verify", "--memory", str(tmp_path / "memory")]) == 2
-    assert "--verify learns nothing" in capsys.readouterr().err
+    assert "--memory does not go with --verify" in capsys.readouterr().err
