@@ -35,7 +35,8 @@ STOP_S = 2.0
 """Time that a command gets to end by itself."""
 PLAUSIBLE_DELAY_NS = ns_from_s(1.0)
 """A driver's stamp that is older than this, or of the future, is by another clock."""
-
+COMPUTER = Path("/proc/device-tree/compatible")
+"""What Linux calls the computer it runs on: its names and those of its chip, ended by zeros."""
 
 _NETWORK = ("rtsp", "http", "https", "udp", "tcp")
 _NAMES = "a device such as /dev/video0, rtsp://..., csi:0, jetson:0, or pipe:COMMAND"
@@ -203,6 +204,7 @@ class PipeCapture:
         command: program and arguments.
         mode: size of the pictures that it writes.
         yuv420: it writes YUV 4:2:0 (the grey plane and half as much of colour), else plain grey.
+        row_bytes: length of a grey row with its padding; 0: the width, there is none.
         delay_s: time from capture to arrival, as far as it is known; subtracted from stamps.
         clock_ns: monotonic.
         title: what a user called it; empty: the command line.
@@ -211,6 +213,7 @@ class PipeCapture:
     command: Sequence[str]
     mode: CameraMode
     yuv420: bool = False
+    row_bytes: int = 0
     delay_s: float = 0.0
     clock_ns: Callable[[], int] = time.monotonic_ns
     title: str = ""
@@ -249,14 +252,16 @@ class PipeCapture:
         if process is None or process.stdout is None:
             return None
         width, height = self.mode.width, self.mode.height
-        grey_bytes = width * height
+        row_bytes = self.row_bytes or width
+        grey_bytes = row_bytes * height
         try:
             data = process.stdout.read(grey_bytes * 3 // 2 if self.yuv420 else grey_bytes)
         except (OSError, ValueError):  # closed meanwhile
             return None
         if len(data) < grey_bytes:
             return None
-        picture = np.frombuffer(data, np.uint8, grey_bytes).reshape(height, width)
+        rows = np.frombuffer(data, np.uint8, grey_bytes).reshape(height, row_bytes)
+        picture = np.ascontiguousarray(rows[:, :width])
         return Shot(self.clock_ns() - ns_from_s(self.delay_s), picture)
 
     @property
@@ -325,7 +330,9 @@ def _pipe(scheme: str, text: str, mode: CameraMode) -> PipeCapture:
     if scheme in _NETWORK:
         return PipeCapture(ffmpeg_command(text, mode), mode, title=text)
     if scheme == "csi" and rest.isdigit():
-        return PipeCapture(rpicam_command(int(rest), mode), mode, yuv420=True, title=text)
+        row_bytes = rpicam_row_bytes(mode.width, _computer())
+        command = rpicam_command(int(rest), mode)
+        return PipeCapture(command, mode, yuv420=True, row_bytes=row_bytes, title=text)
     if scheme == "jetson" and rest.isdigit():
         return PipeCapture(jetson_command(int(rest), mode), mode, title=text)
     if scheme != "pipe":
@@ -359,6 +366,27 @@ def rpicam_command(camera: int, mode: CameraMode) -> tuple[str, ...]:
         *("rpicam-vid", "--camera", str(camera), *size, "--framerate", f"{mode.rate_hz:g}"),
         *("--codec", "yuv420", "--timeout", "0", "--nopreview", "--flush", "--output", "-"),
     )
+
+
+def rpicam_row_bytes(width: int, computer: bytes) -> int:
+    """Return the length of a grey row as `rpicam_command` writes it, bytes.
+
+    libcamera pads the rows of grey to 64 bytes where the image processor is the VC4's (Raspberry
+    Pi 4 and before); where it is the PiSP (Raspberry Pi 5), those of colour, half as long.
+
+    Args:
+        width: of a picture, px.
+        computer: contents of `COMPUTER`.
+    """
+    unit = 128 if b"bcm2712" in computer else 64
+    return -(-width // unit) * unit
+
+
+def _computer() -> bytes:
+    try:
+        return COMPUTER.read_bytes()
+    except OSError:
+        return b""
 
 
 def jetson_command(sensor: int, mode: CameraMode) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from drone.errors import UserError
 from drone.messages import Eye, HealthEvent, Image
 from drone.onboard.camera import CameraSample
 from drone.onboard.rectification import Rectifier
+from drone.onboard.sources import capture as capturing
 from drone.onboard.sources.capture import (
     CameraMode,
     Capture,
@@ -107,6 +108,44 @@ def test_yuv_and_top_bottom(tmp_path: Path) -> None:
         assert frame.left is not None
         assert frame.right is not None
         assert disparity_px(frame.left, frame.right) == pytest.approx(DISPARITY_PX, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("computer", "row_bytes"),
+    [
+        (b"raspberrypi,5-model-b\0brcm,bcm2712\0", 256),
+        (b"raspberrypi,4-model-b\0brcm,bcm2711\0", 192),
+        (None, 192),
+    ],
+)
+def test_padded_rows_of_a_raspberry_pi_are_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, computer: bytes | None, row_bytes: int
+) -> None:
+    named = tmp_path / "compatible"
+    if computer is not None:
+        named.write_bytes(computer)
+    monkeypatch.setattr(capturing, "COMPUTER", named)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 44, 140), np.uint8)
+    found = capture_from("csi:0", CameraMode(140, 44))
+    assert isinstance(found, PipeCapture)
+    colour = np.full((44, 70), 128, np.uint8)  # both planes of it, each 22 rows
+    planes = [
+        np.concatenate([padded(picture, row_bytes), padded(colour, row_bytes // 2)], axis=None)
+        for picture in pictures
+    ]
+    pipe = writer(tmp_path, [data[None] for data in planes], forever=False)
+    capture = replace(found, command=pipe.command)
+    capture.open()
+    for picture in pictures:
+        shot = capture.read()
+        assert shot is not None
+        assert np.array_equal(shot.picture, picture)
+    assert capture.read() is None
+    capture.close()
+
+
+def padded(plane: Image, row_bytes: int) -> Image:
+    return np.pad(plane, ((0, 0), (0, row_bytes - plane.shape[1])), constant_values=7)
 
 
 def test_a_command_that_dies_is_unplugged_and_comes_back(tmp_path: Path) -> None:
