@@ -87,6 +87,8 @@ def _live(orders: Orders, folder: Path, shell: Shell) -> Iterator[Seen]:
         for sample in source.samples():
             frame = sample.frame
             stamped = replace(frame, stamp_ns=frame.stamp_ns + offset_ns) if frame.valid else None
+            if source.trouble:
+                shell.alive(source.trouble)
             yield (
                 stamped,
                 tuple(replace(e, stamp_ns=e.stamp_ns + offset_ns) for e in sample.health),

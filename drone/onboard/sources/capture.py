@@ -230,7 +230,13 @@ class PipeCapture:
         """Start the command; raises as `Capture.open`."""
         self.close()
         self._interrupted = False
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        try:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        except OSError as error:
+            raise UserError(
+                f"{self.name}: no temporary file can be made ({error.strerror}); right is a folder "
+                "with room for it, named by TMPDIR"
+            ) from error
         try:
             self._process = subprocess.Popen(
                 self.command,

@@ -14,13 +14,14 @@ taken at two moments would show wrong distances.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
+
+import cv2
 
 from drone.clock import ns_from_s
 from drone.errors import UserError
@@ -35,6 +36,8 @@ from drone.onboard.sources.video import halves
 
 UNPLUGGED = "unplugged"
 OUT_OF_SYNC = "out of sync"
+_FAILED = (UserError, OSError, cv2.error)
+"""What opening or reading a camera may raise; in flight all of it passes, perhaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +221,13 @@ class LiveCamera:
             skew = self._skew.measure()
             return LiveStatistics(self._delivered, self._dropped, reconnects, skew)
 
+    @property
+    def trouble(self) -> str:
+        """Why the cameras that are unplugged now do not come back; empty if there are none."""
+        with self._changed:
+            lost = [stream for stream in self._streams if stream.lost]
+            return "; ".join(_why(s.capture.name, s.trouble or "no pictures") for s in lost)
+
     def close(self) -> None:
         """End the threads and free the captures; a second call does nothing."""
         self._stop.set()
@@ -239,11 +249,11 @@ class LiveCamera:
 
     def _run(self, stream: _Stream) -> None:
         while not self._stop.is_set():
-            shot = stream.capture.read()
+            shot, trouble = _read(stream.capture)
             if shot is not None and self._fits(shot):
                 self._take(stream, shot)
             elif not self._stop.is_set():
-                self._lose(stream)
+                self._lose(stream, trouble)
                 self._reopen(stream)
 
     def _take(self, stream: _Stream, shot: Shot) -> None:
@@ -260,10 +270,10 @@ class LiveCamera:
                 self._tell(stream.eye, UNPLUGGED, active=False)
             self._notify()
 
-    def _lose(self, stream: _Stream) -> None:
+    def _lose(self, stream: _Stream, trouble: str) -> None:
         with self._changed:
             stream.shots.clear()
-            stream.trouble = stream.capture.trouble
+            stream.trouble = trouble
             if not stream.lost:
                 stream.lost = True
                 self._tell(stream.eye, UNPLUGGED, active=True)
@@ -277,9 +287,11 @@ class LiveCamera:
             stream.tries += 1
             if self._stop.wait(wait_s):
                 return
-            with contextlib.suppress(UserError):
+            try:
                 stream.capture.open()
                 opened = True
+            except _FAILED as error:
+                stream.trouble = str(error)
         with self._changed:
             stream.alive_ns, stream.reading = self._clock_ns(), True
 
@@ -368,6 +380,19 @@ class LiveCamera:
 
     def _fits(self, shot: Shot) -> bool:
         return shot.picture.shape[::-1] == self._expected()
+
+
+def _read(capture: Capture) -> tuple[Shot | None, str]:
+    """Return the next picture, or why there is none."""
+    try:
+        shot = capture.read()
+    except _FAILED as error:
+        return None, str(error)
+    return shot, "" if shot is not None else capture.trouble
+
+
+def _why(name: str, trouble: str) -> str:
+    return trouble if trouble.startswith(name) else f"{name}: {trouble}"
 
 
 def _last(stream: _Stream) -> Shot | None:

@@ -91,9 +91,15 @@ class LiveSource:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know: that the camera was gone for a while."""
+        """What a user should know: that the camera was gone for a while, or is, and why."""
         count = self._camera.statistics.reconnects
-        return (f"{self.name}: unplugged and back again {count} x",) if count else ()
+        back = f"{self.name}: unplugged and back again {count} x" if count else ""
+        return tuple(note for note in (back, self.trouble) if note)
+
+    @property
+    def trouble(self) -> str:
+        """Why cameras that are unplugged now do not come back; empty if there are none."""
+        return self._camera.trouble
 
     @property
     def measures(self) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from planes import DEPTH_M, DISPARITY_PX, RECTIFIED, disparity_px, wall, write_film
@@ -236,10 +239,14 @@ def test_pictures_that_do_not_fit_the_calibration_are_refused(tmp_path: Path) ->
 
 @dataclass
 class Eyeball:
-    """Gives one picture per stamp that the test hands it; None stands for a plug that is pulled."""
+    """Gives one picture per stamp that the test hands it.
+
+    None stands for a plug that is pulled, a negative stamp for a picture that breaks the decoder.
+    """
 
     picture: Image
     busy: bool = False
+    wrong: Exception | None = None
     stamps: list[int | None] = field(default_factory=list)
     more: threading.Condition = field(default_factory=threading.Condition)
     ended: bool = False
@@ -251,12 +258,14 @@ class Eyeball:
     def open(self) -> None:
         self.opened += 1
         if self.busy:
-            raise UserError("busy")
+            raise self.wrong or UserError("busy")
 
     def read(self) -> Shot | None:
         with self.more:
             self.more.wait_for(lambda: self.stamps or self.ended)
             stamp = None if self.ended else self.stamps.pop(0)
+            if stamp is not None and stamp < 0:
+                raise cv2.error("a broken picture")
         return None if stamp is None else Shot(stamp, self.picture)
 
     def give(self, *stamps: int | None) -> None:
@@ -361,6 +370,43 @@ def test_one_eye_unplugged_and_back(rig: Rig) -> None:
     assert sample.frame.stamp_ns == 200 * MS
     assert kinds(sample.health)[-1] == (Eye.RIGHT, "unplugged", False)
     assert rig.camera.statistics.reconnects == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (cv2.error("VIDIOC_STREAMON"), "eyeball: VIDIOC_STREAMON"),
+        (None, "eyeball: busy"),
+    ],
+)
+def test_whatever_goes_wrong_the_eye_is_tried_again_and_the_reason_told(
+    rig: Rig, wrong: Exception | None, why: str
+) -> None:
+    until(rig.camera, both)
+    assert rig.camera.trouble == ""
+    rig.right.busy, rig.right.wrong = True, wrong
+    rig.right.give(None if wrong is None else -1)  # ends, or breaks, as it is read
+    tries = rig.right.opened
+    while rig.right.opened < tries + 3:
+        rig.camera.wait(0.001)
+    assert why in rig.camera.trouble
+    rig.right.busy = False
+    rig.right.give(200 * MS)
+    while rig.camera.statistics.reconnects < 1:
+        rig.camera.wait(0.01)
+    assert rig.camera.trouble == ""
+    rig.left.give(200 * MS)
+    assert until(rig.camera, both).frame.stamp_ns == 200 * MS
+
+
+def test_a_full_disk_is_an_error_of_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(UserError, match=r"cat: no temporary file can be made \(No space left"):
+        PipeCapture(("cat",), MODE).open()
 
 
 def test_stamps_that_run_backwards_are_dropped(rig: Rig) -> None:
