@@ -25,7 +25,7 @@ from drone.onboard.processes.shell import Shell
 from drone.onboard.sources.liveopening import LiveRequest, open_live
 from drone.onboard.sources.livesource import LiveSource
 from drone.onboard.sources.opening import open_source
-from drone.onboard.sources.options import Layout, SourceOptions
+from drone.onboard.sources.options import KEYS, Layout, SourceOptions
 from drone.runfolder import resolve_input
 from drone.wire import FRAME
 
@@ -43,7 +43,7 @@ def live_source(config: OnboardConfig, calibration: Path) -> LiveSource:
     """
     c = config.camera
     size = (c.width_px, c.height_px) if c.width_px else None
-    request = LiveRequest(c.devices, size, c.max_skew_ms / 1e3)
+    request = LiveRequest(c.devices, size, c.max_skew_ms / 1e3, c.delay_s, KEYS)
     options = SourceOptions(
         rate_hz=c.rate_hz,
         scale=c.scale,

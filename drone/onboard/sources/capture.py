@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -111,11 +111,13 @@ class DeviceCapture:
     Attributes:
         path: `/dev/video0`, or of a film.
         mode: asked of a device, None takes what it gives.
+        delay_s: time from exposure to arrival, subtracted where the driver does not say when.
         clock_ns: monotonic.
     """
 
     path: str
     mode: CameraMode | None = None
+    delay_s: float = 0.0
     clock_ns: Callable[[], int] = time.monotonic_ns
     _capture: cv2.VideoCapture | None = field(default=None, repr=False)
 
@@ -170,12 +172,13 @@ class DeviceCapture:
         return Shot(self._stamp_ns(), grey(picture)) if done else None
 
     def _stamp_ns(self) -> int:
-        """Return the driver's time of capture, which is monotonic; else the time of arrival."""
+        """Return the driver's time of capture, which is monotonic; else by that of arrival."""
         now_ns = self.clock_ns()
+        arrived_ns = now_ns - ns_from_s(self.delay_s)
         if not self._is_device or self._capture is None:
-            return now_ns
+            return arrived_ns
         driver_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-        return driver_ns if 0 <= now_ns - driver_ns <= PLAUSIBLE_DELAY_NS else now_ns
+        return driver_ns if 0 <= now_ns - driver_ns <= PLAUSIBLE_DELAY_NS else arrived_ns
 
     @property
     def trouble(self) -> str:
@@ -205,7 +208,7 @@ class PipeCapture:
         mode: size of the pictures that it writes.
         yuv420: it writes YUV 4:2:0 (the grey plane and half as much of colour), else plain grey.
         row_bytes: length of a grey row with its padding; 0: the width, there is none.
-        delay_s: time from capture to arrival, as far as it is known; subtracted from stamps.
+        delay_s: time from exposure to arrival, subtracted from stamps.
         clock_ns: monotonic.
         title: what a user called it; empty: the command line.
     """
@@ -305,7 +308,7 @@ class PipeCapture:
             errors.close()
 
 
-def capture_from(text: str, mode: CameraMode | None = None) -> Capture:
+def capture_from(text: str, mode: CameraMode | None = None, delay_s: float = 0.0) -> Capture:
     """Return the capture that a text names.
 
     Args:
@@ -313,13 +316,14 @@ def capture_from(text: str, mode: CameraMode | None = None) -> Capture:
             `csi:0` (through rpicam-vid); `jetson:0` (through gst-launch-1.0); `pipe:COMMAND`, any
             command that writes grey raw video; or a film, which stands in for a device.
         mode: size and rate of the pictures; None takes what a device or film gives.
+        delay_s: time from exposure to arrival.
 
     Raises:
         UserError: none of these, or a command's pictures without a size.
     """
-    film = Path(text).is_file() or (is_video(text) and "://" not in text)
+    film = os.path.isfile(text) or (is_video(text) and "://" not in text)
     if text.startswith("/dev/") or film:
-        return DeviceCapture(text, mode)
+        return DeviceCapture(text, mode, delay_s)
     scheme, _, rest = text.partition(":")
     if scheme not in (*_NETWORK, "csi", "jetson", "pipe") or not rest.strip():
         raise UserError(f"camera {without_password(text)!r}: right is {_NAMES}")
@@ -328,7 +332,7 @@ def capture_from(text: str, mode: CameraMode | None = None) -> Capture:
             f"{without_password(text)}: does not say the size of its pictures; right is --size "
             "WxH, such as --size 640x480 of one eye"
         )
-    return _pipe(scheme, text, mode)
+    return replace(_pipe(scheme, text, mode), delay_s=delay_s)
 
 
 def _pipe(scheme: str, text: str, mode: CameraMode) -> PipeCapture:

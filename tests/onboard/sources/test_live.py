@@ -151,6 +151,36 @@ def padded(plane: Image, row_bytes: int) -> Image:
     return np.pad(plane, ((0, 0), (0, row_bytes - plane.shape[1])), constant_values=7)
 
 
+def test_stamps_of_arrival_are_less_the_delay(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.avi", (np.hstack(pair) for pair in wall(2)))
+    raw = f"pipe:cat '{tmp_path / 'raw'}'"
+    (tmp_path / "raw").write_bytes(np.hstack(PAIR).tobytes())
+    for text in (str(film), raw):
+        for delay_s in (0.0, 0.25):
+            capture = capture_from(text, MODE, delay_s)
+            assert isinstance(capture, DeviceCapture | PipeCapture)
+            capture.clock_ns = lambda: 1000 * MS
+            capture.open()
+            shot = capture.read()
+            capture.close()
+            assert shot is not None
+            assert shot.stamp_ns == round((1000 - 1000 * delay_s) * MS)
+
+
+def test_a_driver_that_stamps_needs_no_delay() -> None:
+    class Driver:
+        def __init__(self, msec: float) -> None:
+            self.msec = msec
+
+        def get(self, _: int) -> float:
+            return self.msec
+
+    for msec, stamp_ms in ((990.0, 990), (-1.0, 750), (1001.0, 750)):  # one, none, of the future
+        capture = DeviceCapture("/dev/video0", MODE, 0.25, lambda: 1000 * MS)
+        capture._capture = Driver(msec)  # type: ignore[assignment]
+        assert capture._stamp_ns() == stamp_ms * MS
+
+
 def test_a_command_that_dies_is_unplugged_and_comes_back(tmp_path: Path) -> None:
     capture = writer(tmp_path, [np.hstack(PAIR)], forever=False)  # ends after one picture
     with LiveCamera([capture], RECTIFIER, options=QUICK) as camera:
