@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -402,8 +403,9 @@ def _computer() -> bytes:
 def jetson_command(sensor: int, mode: CameraMode) -> tuple[str, ...]:
     """Return the command that reads a CSI camera of a Jetson, as grey."""
     size = f"width={mode.width},height={mode.height}"
+    rate = "{}/{}".format(*Fraction(mode.rate_hz).limit_denominator(1001).as_integer_ratio())
     return (
         *("gst-launch-1.0", "-q", "nvarguscamerasrc", f"sensor-id={sensor}", "!"),
-        *(f"video/x-raw(memory:NVMM),framerate={mode.rate_hz:g}/1", "!", "nvvidconv", "!"),
+        *(f"video/x-raw(memory:NVMM),framerate={rate}", "!", "nvvidconv", "!"),
         *(f"video/x-raw,format=GRAY8,{size}", "!", "fdsink", "fd=1"),
     )

@@ -466,6 +466,16 @@ def test_commands(text: str, words: list[str]) -> None:
     assert capture.yuv420 == text.startswith("csi")
 
 
+@pytest.mark.parametrize(
+    ("rate_hz", "fraction"),
+    [(30.0, "30/1"), (7.5, "15/2"), (0.1, "1/10"), (30000 / 1001, "30000/1001")],
+)
+def test_gstreamer_takes_rates_as_fractions(rate_hz: float, fraction: str) -> None:
+    capture = capture_from("jetson:0", CameraMode(256, 96, rate_hz))
+    assert isinstance(capture, PipeCapture)
+    assert f"video/x-raw(memory:NVMM),framerate={fraction}" in capture.command
+
+
 def test_devices_and_what_is_nothing(tmp_path: Path) -> None:
     assert isinstance(capture_from("/dev/video0", MODE), DeviceCapture)
     for text in ("csi:x", "csi:", "pipe:", "nonsense", ""):
