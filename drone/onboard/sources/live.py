@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -52,6 +52,7 @@ class LiveOptions:
         max_retry_s: the longest such wait.
         stall_s: a command that is silent for so long is ended and tried again.
         swap: of one picture with both eyes, the first half is the right eye.
+        alone: one eye is enough for a start; the other is unplugged, and tried again.
     """
 
     max_skew_s: float = 0.010
@@ -60,6 +61,7 @@ class LiveOptions:
     max_retry_s: float = 8.0
     stall_s: float = 5.0
     swap: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +161,15 @@ class LiveCamera:
 
         Raises:
             UserError: a capture is missing, busy or silent, or its pictures do not fit the
-                calibration.
+                calibration; by `alone`, every capture.
         """
         try:
-            for stream in self._streams:
-                stream.capture.open()
+            wrong = self._try_each(lambda stream: stream.capture.open())
             for stream in self._streams:
                 self._begin(stream)
-            for stream in self._streams:
-                self._await_first(stream)
+            wrong |= self._try_each(self._await_first, wrong)
+            if len(wrong) == len(self._streams):
+                raise next(iter(wrong.values()))
         except BaseException:
             self.close()
             raise
@@ -253,7 +255,7 @@ class LiveCamera:
             if shot is not None and self._fits(shot):
                 self._take(stream, shot)
             elif not self._stop.is_set():
-                self._lose(stream, trouble)
+                self._lose(stream, trouble if shot is None else self._misfit(shot))
                 self._reopen(stream)
 
     def _take(self, stream: _Stream, shot: Shot) -> None:
@@ -352,6 +354,21 @@ class LiveCamera:
 
     # Opening
 
+    def _try_each(
+        self, step: Callable[[_Stream], None], without: Container[Eye] = ()
+    ) -> dict[Eye, UserError]:
+        """Take a step with each stream; return what went wrong where one eye is enough."""
+        wrong = {}
+        for stream in self._streams:
+            try:
+                if stream.eye not in without:
+                    step(stream)
+            except UserError as error:
+                if not self._options.alone:
+                    raise
+                wrong[stream.eye] = error
+        return wrong
+
     def _await_first(self, stream: _Stream) -> None:
         with self._changed:
             self._changed.wait_for(
@@ -380,6 +397,10 @@ class LiveCamera:
 
     def _fits(self, shot: Shot) -> bool:
         return shot.picture.shape[::-1] == self._expected()
+
+    def _misfit(self, shot: Shot) -> str:
+        (height, width), (wide, high) = shot.picture.shape, self._expected()
+        return f"gives {width} x {height} px, not {wide} x {high}"
 
 
 def _read(capture: Capture) -> tuple[Shot | None, str]:

@@ -32,6 +32,7 @@ class LiveRequest:
         max_skew_s: eyes farther apart are out of sync.
         delay_s: time from a picture's exposure to its arrival, where no driver stamps it.
         words: what a user sets all this by.
+        alone: one eye is enough for a start.
 
     Raises:
         UserError: more than two cameras, the same twice, a film, or a value that makes no sense.
@@ -42,6 +43,7 @@ class LiveRequest:
     max_skew_s: float = 0.010
     delay_s: float = 0.0
     words: Words = OPTIONS
+    alone: bool = False
 
     def __post_init__(self) -> None:
         said = self.words.camera
@@ -88,7 +90,7 @@ def open_live(
         [capture_from(name, mode, request.delay_s) for name in names],
         rectifier,
         options.layout,
-        LiveOptions(max_skew_s=request.max_skew_s, swap=options.swap and both),
+        LiveOptions(request.max_skew_s, swap=options.swap and both, alone=request.alone),
     )
     name = without_password(" and ".join(request.names))
     return LiveSource(camera, name, options, time.monotonic_ns, request.words)

@@ -174,7 +174,7 @@ class LiveSource:
         """
         swapped: list[bool] = []
         until_ns = self._clock_ns() + ns_from_s(SIDES_S)
-        while len(swapped) < SWAP_FRAMES and self._clock_ns() < until_ns:
+        while len(swapped) < SWAP_FRAMES and self._clock_ns() < until_ns and not self.trouble:
             sample = self._next()
             if sample and sample.frame.left is not None and sample.frame.right is not None:
                 swapped.append(looks_swapped(sample.frame.left, sample.frame.right))

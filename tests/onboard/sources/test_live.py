@@ -277,6 +277,7 @@ class Eyeball:
     picture: Image
     busy: bool = False
     wrong: Exception | None = None
+    gone: bool = False
     stamps: list[int | None] = field(default_factory=list)
     more: threading.Condition = field(default_factory=threading.Condition)
     ended: bool = False
@@ -292,8 +293,8 @@ class Eyeball:
 
     def read(self) -> Shot | None:
         with self.more:
-            self.more.wait_for(lambda: self.stamps or self.ended)
-            stamp = None if self.ended else self.stamps.pop(0)
+            self.more.wait_for(lambda: self.stamps or self.ended or self.gone)
+            stamp = None if self.ended or self.gone else self.stamps.pop(0)
             if stamp is not None and stamp < 0:
                 raise cv2.error("a broken picture")
         return None if stamp is None else Shot(stamp, self.picture)
@@ -428,6 +429,45 @@ def test_whatever_goes_wrong_the_eye_is_tried_again_and_the_reason_told(
     assert rig.camera.trouble == ""
     rig.left.give(200 * MS)
     assert until(rig.camera, both).frame.stamp_ns == 200 * MS
+
+
+@pytest.mark.parametrize("dead", [Eye.LEFT, Eye.RIGHT])
+def test_one_eye_is_enough_to_start_where_that_is_asked_for(dead: Eye) -> None:
+    eyes = {Eye.LEFT: Eyeball(PAIR[0]), Eye.RIGHT: Eyeball(PAIR[1])}
+    alive = next(eyeball for eye, eyeball in eyes.items() if eye is not dead)
+    eyes[dead].busy, eyes[dead].gone = True, True
+    alive.give(1 * MS)
+    with LiveCamera(list(eyes.values()), RECTIFIER, options=replace(QUICK, alone=True)) as camera:
+        sample = until(camera, lambda _: True)
+        assert (sample.frame.left is None, sample.frame.right is None) == (
+            *(dead is Eye.LEFT, dead is Eye.RIGHT),
+        )
+        assert kinds(sample.health) == [(dead, "unplugged", True)]
+        while camera.trouble != "eyeball: busy":
+            camera.wait(0.001)
+        eyes[dead].busy = eyes[dead].gone = False
+        eyes[dead].give(100 * MS)
+        alive.give(100 * MS)
+        while sum(stream.received for stream in camera._streams) < 3:
+            camera.wait(0.001)
+        assert camera.statistics.reconnects == 1
+        assert until(camera, both).frame.stamp_ns == 100 * MS
+
+
+def test_without_any_eye_there_is_no_start_and_else_both_are_needed() -> None:
+    for options, busy in ((replace(QUICK, alone=True), (True, True)), (QUICK, (False, True))):
+        eyes = [Eyeball(picture, b, gone=b) for picture, b in zip(PAIR, busy, strict=True)]
+        eyes[0].give(1 * MS)
+        with pytest.raises(UserError, match="busy"):
+            LiveCamera(list(eyes), RECTIFIER, options=options).start()
+
+
+def test_pictures_of_another_size_are_said() -> None:
+    eyes = [Eyeball(PAIR[0]), Eyeball(PAIR[1][:50])]
+    for eye in eyes:
+        eye.give(1 * MS)
+    with pytest.raises(UserError, match=r"128 x 96 px \(gives 128 x 50 px, not 128 x 96\)"):
+        LiveCamera(list(eyes), RECTIFIER, options=QUICK).start()
 
 
 def test_a_full_disk_is_an_error_of_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:

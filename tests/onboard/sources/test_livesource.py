@@ -6,8 +6,11 @@ import math
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ from drone.errors import UserError
 from drone.messages import Eye
 from drone.onboard.calibration_toml import write_calibration
 from drone.onboard.camera import CameraSample
+from drone.onboard.processes import camera as process
 from drone.onboard.processes.camera import live_source
 from drone.onboard.sources import livesource
 from drone.onboard.sources.capture import CameraMode, Capture, PipeCapture, capture_from
@@ -176,6 +180,25 @@ def test_what_a_vehicle_is_configured_with_reaches_its_cameras(tmp_path: Path) -
     captures = [stream.capture for stream in source._camera._streams]
     assert [capture.delay_s for capture in captures] == [0.3, 0.3]  # type: ignore[attr-defined]
     assert source._words is KEYS
+    assert source._camera._options.alone  # started anew in flight, one eye is enough
+
+
+def test_a_vehicle_hears_why_an_eye_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(livesource, "SIDES_S", 0.0)
+    _, right, source = scripted(SourceOptions())
+    monkeypatch.setattr(process, "live_source", lambda *_: source)
+    orders: Any = SimpleNamespace(config=OnboardConfig(), epoch_ns=0)
+    details = list[str]()
+    shell: Any = SimpleNamespace(alive=details.append)
+    with closing(process._live(orders, tmp_path, shell)) as seen:  # type: ignore[type-var]
+        next(seen)
+        right.busy = True
+        right.give(None)
+        while "eyeball: busy" not in details:
+            next(seen)
+    assert "drone onboard: camera: eyeball: busy\n" in capsys.readouterr().err
 
 
 def test_a_command_may_be_longer_than_the_name_of_a_file() -> None:
