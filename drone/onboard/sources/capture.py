@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -29,6 +28,13 @@ from drone.clock import ns_from_s
 from drone.errors import UserError
 from drone.eyefiles import is_video
 from drone.messages import Image
+from drone.onboard.sources.cameracommands import (
+    computer,
+    ffmpeg_command,
+    jetson_command,
+    rpicam_command,
+    rpicam_row_bytes,
+)
 from drone.onboard.sources.images import quiet_decoders
 from drone.onboard.sources.video import grey
 
@@ -36,8 +42,8 @@ STOP_S = 2.0
 """Time that a command gets to end by itself."""
 PLAUSIBLE_DELAY_NS = ns_from_s(1.0)
 """A driver's stamp that is older than this, or of the future, is by another clock."""
-COMPUTER = Path("/proc/device-tree/compatible")
-"""What Linux calls the computer it runs on: its names and those of its chip, ended by zeros."""
+FAILED = (UserError, OSError, cv2.error)
+"""What opening or reading a camera may raise; in flight all of it passes, perhaps."""
 
 _NETWORK = ("rtsp", "http", "https", "udp", "tcp")
 _NAMES = "a device such as /dev/video0, rtsp://..., csi:0, jetson:0, or pipe:COMMAND"
@@ -103,6 +109,15 @@ class Capture(Protocol):
     def close(self) -> None:
         """Free it; a second call does nothing."""
         ...
+
+
+def read_or_why(capture: Capture) -> tuple[Shot | None, str]:
+    """Return the next picture, or why there is none."""
+    try:
+        shot = capture.read()
+    except FAILED as error:
+        return None, str(error)
+    return shot, "" if shot is not None else capture.trouble
 
 
 @dataclass
@@ -341,7 +356,7 @@ def _pipe(scheme: str, text: str, mode: CameraMode) -> PipeCapture:
     if scheme in _NETWORK:
         return PipeCapture(ffmpeg_command(text, mode), mode, title=text)
     if scheme == "csi" and rest.isdigit():
-        row_bytes = rpicam_row_bytes(mode.width, _computer())
+        row_bytes = rpicam_row_bytes(mode.width, computer())
         command = rpicam_command(int(rest), mode)
         return PipeCapture(command, mode, yuv420=True, row_bytes=row_bytes, title=text)
     if scheme == "jetson" and rest.isdigit():
@@ -357,55 +372,3 @@ def _pipe(scheme: str, text: str, mode: CameraMode) -> PipeCapture:
 def without_password(text: str) -> str:
     """Return a text in which addresses have lost their user and password."""
     return re.sub(r"://[^/@\s]*@", "://", text)
-
-
-def ffmpeg_command(url: str, mode: CameraMode) -> tuple[str, ...]:
-    """Return the command that decodes whatever ffmpeg reads, with the least delay."""
-    transport = ("-rtsp_transport", "tcp") if url.startswith("rtsp:") else ()
-    return (
-        *("ffmpeg", "-nostdin", "-loglevel", "error", "-fflags", "nobuffer"),
-        *("-flags", "low_delay", *transport, "-i", url),
-        *("-vf", f"scale={mode.width}:{mode.height}", "-pix_fmt", "gray"),
-        *("-f", "rawvideo", "pipe:1"),
-    )
-
-
-def rpicam_command(camera: int, mode: CameraMode) -> tuple[str, ...]:
-    """Return the command that reads a CSI camera of a Raspberry Pi, as YUV 4:2:0."""
-    size = ("--width", str(mode.width), "--height", str(mode.height))
-    return (
-        *("rpicam-vid", "--camera", str(camera), *size, "--framerate", f"{mode.rate_hz:g}"),
-        *("--codec", "yuv420", "--timeout", "0", "--nopreview", "--flush", "--output", "-"),
-    )
-
-
-def rpicam_row_bytes(width: int, computer: bytes) -> int:
-    """Return the length of a grey row as `rpicam_command` writes it, bytes.
-
-    libcamera pads the rows of grey to 64 bytes where the image processor is the VC4's (Raspberry
-    Pi 4 and before); where it is the PiSP (Raspberry Pi 5), those of colour, half as long.
-
-    Args:
-        width: of a picture, px.
-        computer: contents of `COMPUTER`.
-    """
-    unit = 128 if b"bcm2712" in computer else 64
-    return -(-width // unit) * unit
-
-
-def _computer() -> bytes:
-    try:
-        return COMPUTER.read_bytes()
-    except OSError:
-        return b""
-
-
-def jetson_command(sensor: int, mode: CameraMode) -> tuple[str, ...]:
-    """Return the command that reads a CSI camera of a Jetson, as grey."""
-    size = f"width={mode.width},height={mode.height}"
-    rate = "{}/{}".format(*Fraction(mode.rate_hz).limit_denominator(1001).as_integer_ratio())
-    return (
-        *("gst-launch-1.0", "-q", "nvarguscamerasrc", f"sensor-id={sensor}", "!"),
-        *(f"video/x-raw(memory:NVMM),framerate={rate}", "!", "nvvidconv", "!"),
-        *(f"video/x-raw,format=GRAY8,{size}", "!", "fdsink", "fd=1"),
-    )

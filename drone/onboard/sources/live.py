@@ -21,23 +21,19 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
-import cv2
-
 from drone.clock import ns_from_s
 from drone.errors import UserError
 from drone.geometry import StereoCalibration
 from drone.messages import Eye, HealthEvent, Image, StereoFrame
 from drone.onboard.camera import CameraSample
 from drone.onboard.rectification import Rectifier
-from drone.onboard.sources.capture import STOP_S, Capture, Shot
+from drone.onboard.sources.capture import FAILED, STOP_S, Capture, Shot, read_or_why
 from drone.onboard.sources.options import Layout
 from drone.onboard.sources.pairing import KEPT, Skew, SkewMeter, newest_pair
 from drone.onboard.sources.video import halves
 
 UNPLUGGED = "unplugged"
 OUT_OF_SYNC = "out of sync"
-_FAILED = (UserError, OSError, cv2.error)
-"""What opening or reading a camera may raise; in flight all of it passes, perhaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +247,7 @@ class LiveCamera:
 
     def _run(self, stream: _Stream) -> None:
         while not self._stop.is_set():
-            shot, trouble = _read(stream.capture)
+            shot, trouble = read_or_why(stream.capture)
             if shot is not None and self._fits(shot):
                 self._take(stream, shot)
             elif not self._stop.is_set():
@@ -292,7 +288,7 @@ class LiveCamera:
             try:
                 stream.capture.open()
                 opened = True
-            except _FAILED as error:
+            except FAILED as error:
                 stream.trouble = str(error)
         with self._changed:
             stream.alive_ns, stream.reading = self._clock_ns(), True
@@ -401,15 +397,6 @@ class LiveCamera:
     def _misfit(self, shot: Shot) -> str:
         (height, width), (wide, high) = shot.picture.shape, self._expected()
         return f"gives {width} x {height} px, not {wide} x {high}"
-
-
-def _read(capture: Capture) -> tuple[Shot | None, str]:
-    """Return the next picture, or why there is none."""
-    try:
-        shot = capture.read()
-    except _FAILED as error:
-        return None, str(error)
-    return shot, "" if shot is not None else capture.trouble
 
 
 def _why(name: str, trouble: str) -> str:

@@ -20,7 +20,8 @@ from drone.errors import UserError
 from drone.messages import Eye, HealthEvent, Image
 from drone.onboard.camera import CameraSample
 from drone.onboard.rectification import Rectifier
-from drone.onboard.sources import capture as capturing
+from drone.onboard.sources import cameracommands
+from drone.onboard.sources.cameracommands import ffmpeg_command
 from drone.onboard.sources.capture import (
     CameraMode,
     Capture,
@@ -28,7 +29,6 @@ from drone.onboard.sources.capture import (
     PipeCapture,
     Shot,
     capture_from,
-    ffmpeg_command,
 )
 from drone.onboard.sources.live import LiveCamera, LiveOptions
 from drone.onboard.sources.options import Layout
@@ -127,7 +127,7 @@ def test_padded_rows_of_a_raspberry_pi_are_cut(
     named = tmp_path / "compatible"
     if computer is not None:
         named.write_bytes(computer)
-    monkeypatch.setattr(capturing, "COMPUTER", named)
+    monkeypatch.setattr(cameracommands, "COMPUTER", named)
     pictures = np.random.default_rng(0).integers(0, 256, (3, 44, 140), np.uint8)
     found = capture_from("csi:0", CameraMode(140, 44))
     assert isinstance(found, PipeCapture)
