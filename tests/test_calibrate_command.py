@@ -129,6 +129,18 @@ def test_a_film_is_calibrated_from_as_if_live(folder: Path, run: Run, shots: lis
     assert len(list((folder / "calibration-pictures").iterdir())) == 2 * record["pictures"]
 
 
+def test_a_file_where_the_pictures_go_and_a_long_command_are_said(folder: Path, run: Run) -> None:
+    (folder / "calibration-pictures").write_text("")
+    command = ["--live", "pipe:cat " + "film" * 100, "--board", "9x6", "--size", "640x480"]
+    code, _, err = run(*command)
+    assert code == 2
+    assert "calibration-pictures: is a file, and the pictures go into a folder of this name" in err
+    (folder / "calibration-pictures").unlink()
+    code, _, err = run(*command)
+    assert code == 2
+    assert "gives no pictures (cat: filmfilm" in err
+
+
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 def test_a_command_is_calibrated_from_live(folder: Path, run: Run, shots: list) -> None:
     film = cv2.VideoWriter(

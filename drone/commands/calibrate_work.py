@@ -156,6 +156,11 @@ def _listed(names: Sequence[str]) -> str:
 
 def _take_pictures(args: argparse.Namespace, board: Board, folder: Path) -> None:
     """Guide the person with the board, and save the pairs that are taken."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(
+            f"{folder}: is a file, and the pictures go into a folder of this name; right is "
+            "another --output"
+        )
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder}: has pictures already; remove it, or calibrate from it")
     captures = captures_from(args.live, args.size)

@@ -101,6 +101,13 @@ def add_live_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="eyes that take their pictures farther apart are out of sync (default: 10)",
     )
+    live.add_argument(
+        "--delay",
+        metavar="S",
+        type=float,
+        help="from a picture's exposure to its arrival, so that its stamp is that of its exposure "
+        "(default: 0; not used where the driver stamps it, as a video device's does)",
+    )
 
 
 def live_request(args: argparse.Namespace) -> LiveRequest | None:
@@ -112,8 +119,8 @@ def live_request(args: argparse.Namespace) -> LiveRequest | None:
     from drone.onboard.sources.liveopening import LiveRequest
 
     if args.live is None:
-        if args.size is not None or args.max_skew_ms is not None:
-            raise UserError("--size and --max-skew-ms go with --live")
+        if any(value is not None for value in (args.size, args.max_skew_ms, args.delay)):
+            raise UserError("--size, --max-skew-ms and --delay go with --live")
         return None
     for value, name in (
         (args.right, "--right"),
@@ -123,9 +130,8 @@ def live_request(args: argparse.Namespace) -> LiveRequest | None:
         if value is not None:
             raise UserError(f"{name} is of recorded input; --live takes one camera, or two")
     pictures = None if args.size is None else size_px(args.size)
-    if args.max_skew_ms is None:
-        return LiveRequest(tuple(args.live), pictures)
-    return LiveRequest(tuple(args.live), pictures, args.max_skew_ms / 1000)
+    skew_ms = 10.0 if args.max_skew_ms is None else args.max_skew_ms
+    return LiveRequest(tuple(args.live), pictures, skew_ms / 1000, args.delay or 0.0)
 
 
 def size_px(text: str) -> tuple[int, int]:

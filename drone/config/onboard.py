@@ -38,6 +38,9 @@ class StereoCameraConfig(Section):
     rate_hz: Annotated[float, Field(gt=0, le=240)] = 10.0
     max_skew_ms: Annotated[float, Field(gt=0, le=1000)] = 10.0
     """Eyes farther apart in time are out of sync."""
+    delay_s: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """From a picture's exposure to its arrival, s, so that its age is known; not used where the
+    driver stamps it, as a video device's does. How to measure it: docs/sources.md."""
 
     @model_validator(mode="after")
     def _whole(self) -> StereoCameraConfig:

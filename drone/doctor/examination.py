@@ -15,6 +15,7 @@ from drone.errors import UserError
 from drone.messages import AutopilotReport, StereoFrame
 from drone.onboard.rectification import Rectifier
 from drone.onboard.sources.liveopening import LiveRequest, open_live
+from drone.onboard.sources.options import KEYS
 
 LOOK_S = 3.0
 """So long the cameras are looked at."""
@@ -75,7 +76,8 @@ class Vehicle:
         """
         assert self.calibration is not None
         camera = self.config.camera
-        request = LiveRequest(tuple(camera.devices), _size(self.config), camera.max_skew_ms / 1000)
+        skew_s = camera.max_skew_ms / 1000
+        request = LiveRequest(camera.devices, _size(self.config), skew_s, camera.delay_s, KEYS)
         options = source_options(self.config, self.calibration, LOOK_S)
         with open_live(request, options, self.config.pilot.grid_spec) as source:
             frames = [sample.frame for sample in source.samples()]

@@ -36,6 +36,8 @@ KNOWN = (
 )
 PLAUSIBLE_BASELINE_M = (0.005, 5.0)
 """A baseline outside is taken for one in another unit than metres."""
+LARGEST_PX = 32767
+"""Most px of a side that OpenCV maps."""
 _PARTNERS = (("left", "right"), ("cam0", "cam1"), ("intrinsics", "extrinsics"))
 _IN_FOLDER = ("calibration.toml", "camchain.yaml", "left.yaml", "intrinsics.yml", "intrinsics.xml")
 
@@ -61,6 +63,11 @@ def read_calibration(
         raw = _recognised(files, names, size_px)
     except ValueError as error:
         raise UserError(f"{names}: {error}") from error
+    width, height = raw.left.pinhole.width, raw.left.pinhole.height
+    if max(width, height) > LARGEST_PX:
+        raise UserError(
+            f"{names}: pictures of {width} x {height} px; right are at most {LARGEST_PX} px a side"
+        )
     least, most = PLAUSIBLE_BASELINE_M
     if not least <= raw.baseline_m <= most:
         raise UserError(

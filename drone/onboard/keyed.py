@@ -6,6 +6,7 @@ first line `%YAML:1.0`, matrices with the tag `!!opencv-matrix`, and numbers suc
 
 from __future__ import annotations
 
+import codecs
 import math
 import tomllib
 from dataclasses import dataclass
@@ -114,6 +115,10 @@ class KeyedFile:
         return found
 
 
+_NO_VALUES = (ValueError, LookupError, AttributeError)
+"""What PyYAML raises for dates that there are not, such as 2026-28-11, and for tags that lie."""
+
+
 class _Loader(yaml.SafeLoader):
     """YAML as OpenCV writes it: matrices carry the tag `!!opencv-matrix`."""
 
@@ -140,20 +145,22 @@ def read_keyed(path: Path) -> KeyedFile:
 
 
 def read_text(path: Path, why: str = "") -> str:
-    """Return a text file's contents.
+    """Return a text file's contents: UTF-8, or UTF-16 with its mark, as PowerShell writes it.
 
     Args:
         path: the file.
         why: what follows "no such file" in the complaint.
 
     Raises:
-        UserError: no such file, or it is not UTF-8.
+        UserError: no such file, or no such text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        return path.read_text(encoding="utf-16" if wide else "utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file{why}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise UserError(f"{path}: cannot be read as UTF-8 text ({error})") from error
 
 
@@ -172,6 +179,8 @@ def parse_yaml(path: Path, text: str) -> KeyedFile:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or "unreadable characters"
         raise UserError(f"{where}: not YAML ({problem})") from error
+    except _NO_VALUES as error:
+        raise UserError(f"{path}: a value is not of the kind it seems to be ({error})") from error
     if not isinstance(found, dict):
         raise UserError(f"{path}: holds no keys and values")
     return KeyedFile(path, found)

@@ -65,7 +65,7 @@ def read_text(path: Path) -> str:
     """Return a text file's contents.
 
     Raises:
-        UserError: no such file, or it is not UTF-8.
+        UserError: no such file, or no such text.
     """
     return keyed.read_text(path, ", and the EuRoC layout needs it")
 

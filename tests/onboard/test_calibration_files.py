@@ -375,6 +375,20 @@ WRONG = {
     "mono chain": ("c.yaml", kalibr().split("cam1:")[0], "the key 'cam1' is missing"),
     "omni": ("c.yaml", kalibr().replace("pinhole", "omni"), "cam0.camera_model 'omni' is not supp"),
     "no relation": ("c.yaml", kalibr().split("  T_cn")[0], r"the key 'cam1.T_cn_cnm1' is missing"),
+    "no such date": ("c.yaml", "date: 2026-28-11\n" + kalibr(), r"c\.yaml: a value is not .*month"),
+    "no whole number": (
+        "c.yaml",
+        "a: !!int x\n" + kalibr(),
+        r"c\.yaml: a value is not of the kind",
+    ),
+    "no truth": ("c.yaml", "a: !!bool x\n" + kalibr(), r"c\.yaml: a value is not of the kind"),
+    "no time": ("c.yaml", "a: !!timestamp x\n" + kalibr(), r"c\.yaml: a value is not of the kind"),
+    "nothing": ("c.yaml", "a: !!int ''\n" + kalibr(), r"c\.yaml: a value is not of the kind"),
+    "huge": (
+        "c.yaml",
+        kalibr().replace("[640", "[99999999999999999999"),
+        r"c\.yaml: pictures of 1\d+ x 480 px; right are at most 32767 px a side",
+    ),
     "one sensor": ("c.yaml", sensor(LEFT, SENSOR_MOUNT), "one eye only; name the files"),
     "one ros": ("c.yaml", ros(LEFT, np.eye(3), 0), "one eye only; name the files"),
 }

@@ -7,6 +7,7 @@ another process (the room) ───┘
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,7 +26,7 @@ from drone.onboard.processes.shell import Shell
 from drone.onboard.sources.liveopening import LiveRequest, open_live
 from drone.onboard.sources.livesource import LiveSource
 from drone.onboard.sources.opening import open_source
-from drone.onboard.sources.options import Layout, SourceOptions
+from drone.onboard.sources.options import KEYS, Layout, SourceOptions
 from drone.runfolder import resolve_input
 from drone.wire import FRAME
 
@@ -43,7 +44,8 @@ def live_source(config: OnboardConfig, calibration: Path) -> LiveSource:
     """
     c = config.camera
     size = (c.width_px, c.height_px) if c.width_px else None
-    request = LiveRequest(c.devices, size, c.max_skew_ms / 1e3)
+    # Started anew in flight, it must not wait for an eye that died: the other one flies on.
+    request = LiveRequest(c.devices, size, c.max_skew_ms / 1e3, c.delay_s, KEYS, alone=True)
     options = SourceOptions(
         rate_hz=c.rate_hz,
         scale=c.scale,
@@ -83,10 +85,16 @@ def _seen(orders: Orders, folder: Path, shell: Shell) -> Iterator[Seen]:
 def _live(orders: Orders, folder: Path, shell: Shell) -> Iterator[Seen]:
     source = live_source(orders.config, Path(orders.config.camera.calibration))
     with source:
-        offset_ns = source.first_ns - orders.epoch_ns
+        offset_ns, told = source.first_ns - orders.epoch_ns, ""
         for sample in source.samples():
             frame = sample.frame
             stamped = replace(frame, stamp_ns=frame.stamp_ns + offset_ns) if frame.valid else None
+            trouble = source.trouble
+            if trouble:
+                shell.alive(trouble)
+            if trouble not in ("", told):
+                print(f"drone onboard: camera: {trouble}", file=sys.stderr)  # noqa: T201
+            told = trouble
             yield (
                 stamped,
                 tuple(replace(e, stamp_ns=e.stamp_ns + offset_ns) for e in sample.health),

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -28,6 +28,13 @@ from drone.clock import ns_from_s
 from drone.errors import UserError
 from drone.eyefiles import is_video
 from drone.messages import Image
+from drone.onboard.sources.cameracommands import (
+    computer,
+    ffmpeg_command,
+    jetson_command,
+    rpicam_command,
+    rpicam_row_bytes,
+)
 from drone.onboard.sources.images import quiet_decoders
 from drone.onboard.sources.video import grey
 
@@ -35,7 +42,8 @@ STOP_S = 2.0
 """Time that a command gets to end by itself."""
 PLAUSIBLE_DELAY_NS = ns_from_s(1.0)
 """A driver's stamp that is older than this, or of the future, is by another clock."""
-
+FAILED = (UserError, OSError, cv2.error)
+"""What opening or reading a camera may raise; in flight all of it passes, perhaps."""
 
 _NETWORK = ("rtsp", "http", "https", "udp", "tcp")
 _NAMES = "a device such as /dev/video0, rtsp://..., csi:0, jetson:0, or pipe:COMMAND"
@@ -103,6 +111,15 @@ class Capture(Protocol):
         ...
 
 
+def read_or_why(capture: Capture) -> tuple[Shot | None, str]:
+    """Return the next picture, or why there is none."""
+    try:
+        shot = capture.read()
+    except FAILED as error:
+        return None, str(error)
+    return shot, "" if shot is not None else capture.trouble
+
+
 @dataclass
 class DeviceCapture:
     """A video device, or a film that stands in for one, through OpenCV.
@@ -110,11 +127,13 @@ class DeviceCapture:
     Attributes:
         path: `/dev/video0`, or of a film.
         mode: asked of a device, None takes what it gives.
+        delay_s: time from exposure to arrival, subtracted where the driver does not say when.
         clock_ns: monotonic.
     """
 
     path: str
     mode: CameraMode | None = None
+    delay_s: float = 0.0
     clock_ns: Callable[[], int] = time.monotonic_ns
     _capture: cv2.VideoCapture | None = field(default=None, repr=False)
 
@@ -169,12 +188,13 @@ class DeviceCapture:
         return Shot(self._stamp_ns(), grey(picture)) if done else None
 
     def _stamp_ns(self) -> int:
-        """Return the driver's time of capture, which is monotonic; else the time of arrival."""
+        """Return the driver's time of capture, which is monotonic; else by that of arrival."""
         now_ns = self.clock_ns()
+        arrived_ns = now_ns - ns_from_s(self.delay_s)
         if not self._is_device or self._capture is None:
-            return now_ns
+            return arrived_ns
         driver_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-        return driver_ns if 0 <= now_ns - driver_ns <= PLAUSIBLE_DELAY_NS else now_ns
+        return driver_ns if 0 <= now_ns - driver_ns <= PLAUSIBLE_DELAY_NS else arrived_ns
 
     @property
     def trouble(self) -> str:
@@ -203,7 +223,8 @@ class PipeCapture:
         command: program and arguments.
         mode: size of the pictures that it writes.
         yuv420: it writes YUV 4:2:0 (the grey plane and half as much of colour), else plain grey.
-        delay_s: time from capture to arrival, as far as it is known; subtracted from stamps.
+        row_bytes: length of a grey row with its padding; 0: the width, there is none.
+        delay_s: time from exposure to arrival, subtracted from stamps.
         clock_ns: monotonic.
         title: what a user called it; empty: the command line.
     """
@@ -211,6 +232,7 @@ class PipeCapture:
     command: Sequence[str]
     mode: CameraMode
     yuv420: bool = False
+    row_bytes: int = 0
     delay_s: float = 0.0
     clock_ns: Callable[[], int] = time.monotonic_ns
     title: str = ""
@@ -227,7 +249,13 @@ class PipeCapture:
         """Start the command; raises as `Capture.open`."""
         self.close()
         self._interrupted = False
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        try:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        except OSError as error:
+            raise UserError(
+                f"{self.name}: no temporary file can be made ({error.strerror}); right is a folder "
+                "with room for it, named by TMPDIR"
+            ) from error
         try:
             self._process = subprocess.Popen(
                 self.command,
@@ -249,14 +277,16 @@ class PipeCapture:
         if process is None or process.stdout is None:
             return None
         width, height = self.mode.width, self.mode.height
-        grey_bytes = width * height
+        row_bytes = self.row_bytes or width
+        grey_bytes = row_bytes * height
         try:
             data = process.stdout.read(grey_bytes * 3 // 2 if self.yuv420 else grey_bytes)
         except (OSError, ValueError):  # closed meanwhile
             return None
         if len(data) < grey_bytes:
             return None
-        picture = np.frombuffer(data, np.uint8, grey_bytes).reshape(height, width)
+        rows = np.frombuffer(data, np.uint8, grey_bytes).reshape(height, row_bytes)
+        picture = np.ascontiguousarray(rows[:, :width])
         return Shot(self.clock_ns() - ns_from_s(self.delay_s), picture)
 
     @property
@@ -294,7 +324,7 @@ class PipeCapture:
             errors.close()
 
 
-def capture_from(text: str, mode: CameraMode | None = None) -> Capture:
+def capture_from(text: str, mode: CameraMode | None = None, delay_s: float = 0.0) -> Capture:
     """Return the capture that a text names.
 
     Args:
@@ -302,13 +332,14 @@ def capture_from(text: str, mode: CameraMode | None = None) -> Capture:
             `csi:0` (through rpicam-vid); `jetson:0` (through gst-launch-1.0); `pipe:COMMAND`, any
             command that writes grey raw video; or a film, which stands in for a device.
         mode: size and rate of the pictures; None takes what a device or film gives.
+        delay_s: time from exposure to arrival.
 
     Raises:
         UserError: none of these, or a command's pictures without a size.
     """
-    film = Path(text).is_file() or (is_video(text) and "://" not in text)
+    film = os.path.isfile(text) or (is_video(text) and "://" not in text)
     if text.startswith("/dev/") or film:
-        return DeviceCapture(text, mode)
+        return DeviceCapture(text, mode, delay_s)
     scheme, _, rest = text.partition(":")
     if scheme not in (*_NETWORK, "csi", "jetson", "pipe") or not rest.strip():
         raise UserError(f"camera {without_password(text)!r}: right is {_NAMES}")
@@ -317,7 +348,7 @@ def capture_from(text: str, mode: CameraMode | None = None) -> Capture:
             f"{without_password(text)}: does not say the size of its pictures; right is --size "
             "WxH, such as --size 640x480 of one eye"
         )
-    return _pipe(scheme, text, mode)
+    return replace(_pipe(scheme, text, mode), delay_s=delay_s)
 
 
 def _pipe(scheme: str, text: str, mode: CameraMode) -> PipeCapture:
@@ -325,7 +356,9 @@ def _pipe(scheme: str, text: str, mode: CameraMode) -> PipeCapture:
     if scheme in _NETWORK:
         return PipeCapture(ffmpeg_command(text, mode), mode, title=text)
     if scheme == "csi" and rest.isdigit():
-        return PipeCapture(rpicam_command(int(rest), mode), mode, yuv420=True, title=text)
+        row_bytes = rpicam_row_bytes(mode.width, computer())
+        command = rpicam_command(int(rest), mode)
+        return PipeCapture(command, mode, yuv420=True, row_bytes=row_bytes, title=text)
     if scheme == "jetson" and rest.isdigit():
         return PipeCapture(jetson_command(int(rest), mode), mode, title=text)
     if scheme != "pipe":
@@ -339,33 +372,3 @@ def _pipe(scheme: str, text: str, mode: CameraMode) -> PipeCapture:
 def without_password(text: str) -> str:
     """Return a text in which addresses have lost their user and password."""
     return re.sub(r"://[^/@\s]*@", "://", text)
-
-
-def ffmpeg_command(url: str, mode: CameraMode) -> tuple[str, ...]:
-    """Return the command that decodes whatever ffmpeg reads, with the least delay."""
-    transport = ("-rtsp_transport", "tcp") if url.startswith("rtsp:") else ()
-    return (
-        *("ffmpeg", "-nostdin", "-loglevel", "error", "-fflags", "nobuffer"),
-        *("-flags", "low_delay", *transport, "-i", url),
-        *("-vf", f"scale={mode.width}:{mode.height}", "-pix_fmt", "gray"),
-        *("-f", "rawvideo", "pipe:1"),
-    )
-
-
-def rpicam_command(camera: int, mode: CameraMode) -> tuple[str, ...]:
-    """Return the command that reads a CSI camera of a Raspberry Pi, as YUV 4:2:0."""
-    size = ("--width", str(mode.width), "--height", str(mode.height))
-    return (
-        *("rpicam-vid", "--camera", str(camera), *size, "--framerate", f"{mode.rate_hz:g}"),
-        *("--codec", "yuv420", "--timeout", "0", "--nopreview", "--flush", "--output", "-"),
-    )
-
-
-def jetson_command(sensor: int, mode: CameraMode) -> tuple[str, ...]:
-    """Return the command that reads a CSI camera of a Jetson, as grey."""
-    size = f"width={mode.width},height={mode.height}"
-    return (
-        *("gst-launch-1.0", "-q", "nvarguscamerasrc", f"sensor-id={sensor}", "!"),
-        *(f"video/x-raw(memory:NVMM),framerate={mode.rate_hz:g}/1", "!", "nvvidconv", "!"),
-        *(f"video/x-raw,format=GRAY8,{size}", "!", "fdsink", "fd=1"),
-    )

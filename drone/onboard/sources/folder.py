@@ -16,6 +16,7 @@ from pathlib import Path
 from drone.clock import NS_PER_S, ns_from_s
 from drone.errors import UserError
 from drone.eyefiles import eye_folders, is_image, natural, pairs_by_name
+from drone.onboard.keyed import read_text
 from drone.onboard.sources.images import ImagePairs, Shot, pair_stamps
 
 PAIR_TOLERANCE_NS = ns_from_s(0.001)
@@ -119,10 +120,10 @@ def read_times(path: Path, count: int) -> list[int]:
     """Return the stamps in ns of a file with one time in s per line.
 
     Raises:
-        UserError: a line that is no time, or another number of lines than there are pairs.
+        UserError: no text, a line that is no time, or another number of lines than there are pairs.
     """
     stamps: list[int] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         try:

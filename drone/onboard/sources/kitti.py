@@ -21,6 +21,7 @@ from drone.errors import UserError
 from drone.eyefiles import is_image
 from drone.geometry import BODY_FROM_OPTICAL, Intrinsics, Matrix
 from drone.onboard.calibration import CameraModel, RawStereoCalibration
+from drone.onboard.keyed import read_text
 from drone.onboard.sources.folder import read_times
 from drone.onboard.sources.images import ImagePairs, Shot, read_grey
 from drone.onboard.sources.options import side_by_side
@@ -77,17 +78,18 @@ def _calibration(path: Path, eyes: tuple[int, int], image: Path) -> RawStereoCal
     """Return the eyes from the projections `P0` to `P3` (3 x 4, row by row) of `calib.txt`."""
     if not path.is_file():
         raise UserError(f"{path}: no such file, and the KITTI odometry layout needs it")
-    rows = dict(_projection(path, line) for line in path.read_text().splitlines() if line.strip())
+    rows = dict(_projection(path, line) for line in read_text(path).splitlines() if line.strip())
     missing = [f"P{i}" for i in eyes if f"P{i}" not in rows]
     if missing:
         raise UserError(f"{path}: no line {missing[0]}: with the projection of that camera")
     height, width = read_grey(image).shape
     # P = K [I | t], t the offset of the camera against the left grey one: P[0, 3] = f t_x.
     a, b = (rows[f"P{i}"] for i in eyes)
-    models = [
-        CameraModel(Intrinsics(width, height, p[0, 0], p[1, 1], p[0, 2], p[1, 2])) for p in (a, b)
-    ]
     try:
+        models = [
+            CameraModel(Intrinsics(width, height, p[0, 0], p[1, 1], p[0, 2], p[1, 2]))
+            for p in (a, b)
+        ]
         return side_by_side(models[0], models[1], float(a[0, 3] / a[0, 0] - b[0, 3] / b[0, 0]))
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
@@ -110,19 +112,27 @@ def _numbers(text: str) -> list[float]:
     return numbers if np.isfinite(numbers).all() else []
 
 
+def _turns(matrix: Matrix) -> bool:
+    """Return whether a (3, 3) matrix is a rotation, as far as few digits can say."""
+    return bool(abs(np.linalg.det(matrix) - 1) < 0.1)
+
+
 def _track(folder: Path, stamps_ns: list[int], start_ns: int) -> Track | None:
     """Return the body's track, None where there are no poses."""
     beside = folder.resolve().parent.parent / "poses" / f"{folder.resolve().name}.txt"
     path = next((p for p in (folder / "poses.txt", beside) if p.is_file()), None)
     if path is None:
         return None
-    rows = [_numbers(line) for line in path.read_text().splitlines() if line.strip()]
+    rows = [_numbers(line) for line in read_text(path).splitlines() if line.strip()]
     if len(rows) != len(stamps_ns):
         raise UserError(f"{path}: {len(rows)} poses for {len(stamps_ns)} images; right is one each")
     wrong = next((i for i, row in enumerate(rows, start=1) if len(row) != 12), None)
     if wrong is not None:
         raise UserError(f"{path}:{wrong}: not 12 finite numbers, a 3 x 4 pose")
     poses = np.array(rows).reshape(-1, 3, 4)
+    wrong = next((i for i, p in enumerate(poses, start=1) if not _turns(p[:, :3])), None)
+    if wrong is not None:
+        raise UserError(f"{path}:{wrong}: not a pose: its first three columns are no rotation")
     stamps = np.array(stamps_ns, np.int64) - start_ns
     attitude = Rotation.from_matrix(poses[:, :, :3])
     track = Track.from_poses(stamps, poses[:, :, 3], attitude, gap_ns=FRAME_GAP_NS)

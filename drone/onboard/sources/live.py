@@ -14,11 +14,10 @@ taken at two moments would show wrong distances.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -28,7 +27,7 @@ from drone.geometry import StereoCalibration
 from drone.messages import Eye, HealthEvent, Image, StereoFrame
 from drone.onboard.camera import CameraSample
 from drone.onboard.rectification import Rectifier
-from drone.onboard.sources.capture import STOP_S, Capture, Shot
+from drone.onboard.sources.capture import FAILED, STOP_S, Capture, Shot, read_or_why
 from drone.onboard.sources.options import Layout
 from drone.onboard.sources.pairing import KEPT, Skew, SkewMeter, newest_pair
 from drone.onboard.sources.video import halves
@@ -49,6 +48,7 @@ class LiveOptions:
         max_retry_s: the longest such wait.
         stall_s: a command that is silent for so long is ended and tried again.
         swap: of one picture with both eyes, the first half is the right eye.
+        alone: one eye is enough for a start; the other is unplugged, and tried again.
     """
 
     max_skew_s: float = 0.010
@@ -57,6 +57,7 @@ class LiveOptions:
     max_retry_s: float = 8.0
     stall_s: float = 5.0
     swap: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +157,15 @@ class LiveCamera:
 
         Raises:
             UserError: a capture is missing, busy or silent, or its pictures do not fit the
-                calibration.
+                calibration; by `alone`, every capture.
         """
         try:
-            for stream in self._streams:
-                stream.capture.open()
+            wrong = self._try_each(lambda stream: stream.capture.open())
             for stream in self._streams:
                 self._begin(stream)
-            for stream in self._streams:
-                self._await_first(stream)
+            wrong |= self._try_each(self._await_first, wrong)
+            if len(wrong) == len(self._streams):
+                raise next(iter(wrong.values()))
         except BaseException:
             self.close()
             raise
@@ -218,6 +219,13 @@ class LiveCamera:
             skew = self._skew.measure()
             return LiveStatistics(self._delivered, self._dropped, reconnects, skew)
 
+    @property
+    def trouble(self) -> str:
+        """Why the cameras that are unplugged now do not come back; empty if there are none."""
+        with self._changed:
+            lost = [stream for stream in self._streams if stream.lost]
+            return "; ".join(_why(s.capture.name, s.trouble or "no pictures") for s in lost)
+
     def close(self) -> None:
         """End the threads and free the captures; a second call does nothing."""
         self._stop.set()
@@ -239,11 +247,11 @@ class LiveCamera:
 
     def _run(self, stream: _Stream) -> None:
         while not self._stop.is_set():
-            shot = stream.capture.read()
+            shot, trouble = read_or_why(stream.capture)
             if shot is not None and self._fits(shot):
                 self._take(stream, shot)
             elif not self._stop.is_set():
-                self._lose(stream)
+                self._lose(stream, trouble if shot is None else self._misfit(shot))
                 self._reopen(stream)
 
     def _take(self, stream: _Stream, shot: Shot) -> None:
@@ -260,10 +268,10 @@ class LiveCamera:
                 self._tell(stream.eye, UNPLUGGED, active=False)
             self._notify()
 
-    def _lose(self, stream: _Stream) -> None:
+    def _lose(self, stream: _Stream, trouble: str) -> None:
         with self._changed:
             stream.shots.clear()
-            stream.trouble = stream.capture.trouble
+            stream.trouble = trouble
             if not stream.lost:
                 stream.lost = True
                 self._tell(stream.eye, UNPLUGGED, active=True)
@@ -277,9 +285,11 @@ class LiveCamera:
             stream.tries += 1
             if self._stop.wait(wait_s):
                 return
-            with contextlib.suppress(UserError):
+            try:
                 stream.capture.open()
                 opened = True
+            except FAILED as error:
+                stream.trouble = str(error)
         with self._changed:
             stream.alive_ns, stream.reading = self._clock_ns(), True
 
@@ -340,6 +350,21 @@ class LiveCamera:
 
     # Opening
 
+    def _try_each(
+        self, step: Callable[[_Stream], None], without: Container[Eye] = ()
+    ) -> dict[Eye, UserError]:
+        """Take a step with each stream; return what went wrong where one eye is enough."""
+        wrong = {}
+        for stream in self._streams:
+            try:
+                if stream.eye not in without:
+                    step(stream)
+            except UserError as error:
+                if not self._options.alone:
+                    raise
+                wrong[stream.eye] = error
+        return wrong
+
     def _await_first(self, stream: _Stream) -> None:
         with self._changed:
             self._changed.wait_for(
@@ -368,6 +393,14 @@ class LiveCamera:
 
     def _fits(self, shot: Shot) -> bool:
         return shot.picture.shape[::-1] == self._expected()
+
+    def _misfit(self, shot: Shot) -> str:
+        (height, width), (wide, high) = shot.picture.shape, self._expected()
+        return f"gives {width} x {height} px, not {wide} x {high}"
+
+
+def _why(name: str, trouble: str) -> str:
+    return trouble if trouble.startswith(name) else f"{name}: {trouble}"
 
 
 def _last(stream: _Stream) -> Shot | None:

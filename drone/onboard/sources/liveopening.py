@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from drone.errors import UserError
 from drone.geometry import GridSpec
@@ -13,11 +13,13 @@ from drone.onboard.calibration_files import read_calibration
 from drone.onboard.sources.capture import CameraMode, capture_from, without_password
 from drone.onboard.sources.live import LiveCamera, LiveOptions
 from drone.onboard.sources.livesource import LiveSource
-from drone.onboard.sources.options import Layout, SourceOptions
+from drone.onboard.sources.options import OPTIONS, Layout, SourceOptions, Words
 from drone.onboard.sources.recording import rectifier_for
 
 RATE_HZ = 30.0
 """Asked of a camera where nothing is said."""
+MOST_DELAY_S = 10.0
+"""A picture is not older than this when it arrives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,9 @@ class LiveRequest:
         names: of one camera that shows both eyes, or of the left and the right one.
         size_px: width and height of one eye's picture; None takes the calibration's.
         max_skew_s: eyes farther apart are out of sync.
+        delay_s: time from a picture's exposure to its arrival, where no driver stamps it.
+        words: what a user sets all this by.
+        alone: one eye is enough for a start.
 
     Raises:
         UserError: more than two cameras, the same twice, a film, or a value that makes no sense.
@@ -36,23 +41,30 @@ class LiveRequest:
     names: tuple[str, ...]
     size_px: tuple[int, int] | None = None
     max_skew_s: float = 0.010
+    delay_s: float = 0.0
+    words: Words = OPTIONS
+    alone: bool = False
 
     def __post_init__(self) -> None:
+        said = self.words.camera
         if len(self.names) not in (1, 2):
             raise UserError(
-                f"--live: {len(self.names)} cameras; right is one with both eyes, or two"
+                f"{said}: {len(self.names)} cameras; right is one with both eyes, or two"
             )
         if len(set(self.names)) < len(self.names):
-            raise UserError(f"--live: {self.names[0]} twice; right are the left and the right one")
+            raise UserError(f"{said}: {self.names[0]} twice; right are the left and the right one")
         for name in self.names:
-            if not name.startswith("/dev/") and Path(name).is_file():
-                raise UserError(
-                    f"--live {name}: is a film, not a camera; right is drone replay {name}, which "
-                    "takes every frame of it"
-                )
+            if not name.startswith("/dev/") and os.path.isfile(name):
+                right = self.words.films.format(name)
+                raise UserError(f"{said} {name}: is a film, not a camera; right is {right}")
         if not 0 < self.max_skew_s <= 1:
             raise UserError(
                 f"--max-skew-ms {1000 * self.max_skew_s:g}: right is more than 0 and at most 1000"
+            )
+        if not 0 <= self.delay_s <= MOST_DELAY_S:
+            raise UserError(
+                f"--delay {self.delay_s:g}: right is seconds, at least 0 and at most "
+                f"{MOST_DELAY_S:g}"
             )
 
 
@@ -75,13 +87,13 @@ def open_live(
     mode = _mode(raw, options, both)
     names = request.names[::-1] if options.swap and not both else request.names
     camera = LiveCamera(
-        [capture_from(name, mode) for name in names],
+        [capture_from(name, mode, request.delay_s) for name in names],
         rectifier,
         options.layout,
-        LiveOptions(max_skew_s=request.max_skew_s, swap=options.swap and both),
+        LiveOptions(request.max_skew_s, swap=options.swap and both, alone=request.alone),
     )
     name = without_password(" and ".join(request.names))
-    return LiveSource(camera, name, options, time.monotonic_ns)
+    return LiveSource(camera, name, options, time.monotonic_ns, request.words)
 
 
 def _raw(request: LiveRequest, options: SourceOptions) -> tuple[RawStereoCalibration, str]:
@@ -90,8 +102,9 @@ def _raw(request: LiveRequest, options: SourceOptions) -> tuple[RawStereoCalibra
         pinhole = raw.left.pinhole
         if request.size_px not in (None, (pinhole.width, pinhole.height)):
             raise UserError(
-                f"{options.calibration}: is for {pinhole.width} x {pinhole.height} px, but --size "
-                f"says {_size(request.size_px)}; right is a calibration made at that size"
+                f"{options.calibration}: is for {pinhole.width} x {pinhole.height} px, but "
+                f"{request.words.size_says} {_size(request.size_px)}; right is a calibration made "
+                "at that size"
             )
         return raw, str(options.calibration)
     if options.rectified is None:

@@ -21,7 +21,7 @@ from drone.geometry import StereoCalibration
 from drone.messages import HealthEvent, StereoFrame
 from drone.onboard.camera import CameraSample
 from drone.onboard.sources.live import LiveCamera
-from drone.onboard.sources.options import SourceOptions
+from drone.onboard.sources.options import OPTIONS, SourceOptions, Words
 from drone.onboard.sources.recording import SWAP_FRAMES
 from drone.onboard.sources.swapped import looks_swapped
 
@@ -40,6 +40,7 @@ class LiveSource:
         name: str,
         options: SourceOptions,
         clock_ns: Callable[[], int],
+        words: Words = OPTIONS,
     ) -> None:
         """Prepare; nothing is opened yet.
 
@@ -48,11 +49,13 @@ class LiveSource:
             name: of the camera, for messages.
             options: start, end and rate; the rest is the camera's business.
             clock_ns: monotonic, the same that stamps the pictures.
+            words: what a user exchanges the eyes by.
         """
         self.name = name
         self._camera = camera
         self._options = options
         self._clock_ns = clock_ns
+        self._words = words
         self._first_ns = 0
         self._events: tuple[HealthEvent, ...] = ()
 
@@ -91,9 +94,15 @@ class LiveSource:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know: that the camera was gone for a while."""
+        """What a user should know: that the camera was gone for a while, or is, and why."""
         count = self._camera.statistics.reconnects
-        return (f"{self.name}: unplugged and back again {count} x",) if count else ()
+        back = f"{self.name}: unplugged and back again {count} x" if count else ""
+        return tuple(note for note in (back, self.trouble) if note)
+
+    @property
+    def trouble(self) -> str:
+        """Why cameras that are unplugged now do not come back; empty if there are none."""
+        return self._camera.trouble
 
     @property
     def measures(self) -> dict[str, Any]:
@@ -165,15 +174,15 @@ class LiveSource:
         """
         swapped: list[bool] = []
         until_ns = self._clock_ns() + ns_from_s(SIDES_S)
-        while len(swapped) < SWAP_FRAMES and self._clock_ns() < until_ns:
+        while len(swapped) < SWAP_FRAMES and self._clock_ns() < until_ns and not self.trouble:
             sample = self._next()
             if sample and sample.frame.left is not None and sample.frame.right is not None:
                 swapped.append(looks_swapped(sample.frame.left, sample.frame.right))
         if swapped and all(swapped):
-            right = "without" if self._options.swap else "to add"
+            right = self._words.no_swap if self._options.swap else self._words.swap
             raise UserError(
                 f"{self.name}: left and right look swapped (their images match far better the "
-                f"other way round); right is {right} --swap"
+                f"other way round); right is {right}"
             )
 
 

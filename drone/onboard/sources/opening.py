@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from drone.errors import UserError
 from drone.geometry import GridSpec
 from drone.onboard.camera import FrameSource
 from drone.onboard.euroc import open_euroc
@@ -34,6 +35,11 @@ def open_source(
         UserError: it cannot be read; one line says what, where, and what would be right.
     """
     options = _with_calibration_beside(found, options or SourceOptions())
+    if options.right is not None and found.kind is not InputKind.VIDEO:
+        raise UserError(
+            f"{found.path}: --right names the film of the right eye where the input is that of the "
+            f"left one; right is drone replay LEFT_FILM --right {options.right}, or without --right"
+        )
     if found.log is not None:
         return open_log(found.log, options, grid or GridSpec())
     if found.kind is InputKind.EUROC:

@@ -23,6 +23,43 @@ class Layout(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """What a user sets a live camera by, for messages.
+
+    Attributes:
+        camera: which one.
+        size_says: of its pictures.
+        films: what is right for a film of this name.
+        swap: what is right where left is right.
+        no_swap: what is right where it was said so, and is not.
+    """
+
+    camera: str
+    size_says: str
+    films: str
+    swap: str
+    no_swap: str
+
+
+OPTIONS = Words(
+    "--live",
+    "--size says",
+    "drone replay {}, which takes every frame of it",
+    "to add --swap",
+    "without --swap",
+)
+"""Of commands."""
+KEYS = Words(
+    "camera.devices",
+    "camera.width_px and camera.height_px say",
+    "a camera; drone onboard --rehearse {} plays it",
+    "camera.swap = true",
+    "camera.swap = false",
+)
+"""Of a vehicle's configuration."""
+
+
+@dataclass(frozen=True, slots=True)
 class RectifiedPair:
     """Images that are rectified already: all that is left to say about them.
 

@@ -5,6 +5,8 @@ Quaternions there are (w, x, y, z) and turn FRD into NED, stamps are microsecond
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,12 @@ from drone.onboard.sources.vehiclelog import NOTHING, Motion, Steps, VehicleLog,
 
 _ATTITUDE, _POSITION = "vehicle_attitude", "vehicle_local_position"
 _STATUS, _LANDED, _BATTERY = "vehicle_status", "vehicle_land_detected", "battery_status"
+_NEEDED = {
+    _ATTITUDE: ("q[0]", "q[1]", "q[2]", "q[3]"),
+    _POSITION: ("x", "y", "z", "vx", "vy", "vz"),
+    _STATUS: ("nav_state", "arming_state"),
+}
+"""Fields without which a message says nothing here."""
 _ARMED = 2
 _MODES = {
     **{0: "manual", 1: "altitude", 2: "position", 3: "mission", 4: "loiter", 5: "return"},
@@ -33,13 +41,18 @@ def read_ulog(path: Path) -> VehicleLog:
     """Read a PX4 log.
 
     Raises:
-        UserError: it cannot be read, has no attitude, or `pyulog` is not installed.
+        UserError: it cannot be read, has no attitude or other messages than PX4's, or `pyulog` is
+            not installed.
     """
     tables, corrupt = _tables(path)
     if not len(tables.get(_ATTITUDE, {}).get("timestamp", ())):
         found = ", ".join(sorted(tables)) or "none of what is needed"
         raise UserError(f"{path}: has no {_ATTITUDE}, and without it no state; it has {found}")
-    track, notes = _motion(tables).track()
+    _check_fields(path, tables)
+    motion = _motion(tables)
+    if not len(motion.stamps_ns):
+        raise UserError(f"{path}: no {_ATTITUDE} in it is one, and without it no state")
+    track, notes = motion.track()
     notes += [] if len(tables.get(_POSITION, {})) else [f"no {_POSITION}: positions are unknown"]
     notes += ["the log is cut or damaged; what is sound of it is used"] if corrupt else []
     battery = tables.get(_BATTERY, {})
@@ -65,11 +78,22 @@ def _tables(path: Path) -> tuple[dict[str, Columns], bool]:
         ) from None
     wanted = [_ATTITUDE, _POSITION, _STATUS, _LANDED, _BATTERY]
     try:
-        log = ULog(str(path), wanted)
+        with contextlib.redirect_stdout(sys.stderr):  # where pyulog puts its warnings
+            log = ULog(str(path), wanted)
     except Exception as error:
         raise UserError(f"{path}: cannot be read as a PX4 log ({error})") from error
-    tables = {d.name: d.data for d in reversed(log.data_list) if len(d.data["timestamp"])}
+    tables = {d.name: d.data for d in reversed(log.data_list) if len(d.data.get("timestamp", ()))}
     return tables, bool(log.file_corruption)
+
+
+def _check_fields(path: Path, tables: dict[str, Columns]) -> None:
+    for name, fields in _NEEDED.items():
+        missing = [field for field in fields if field not in tables.get(name, fields)]
+        if missing:
+            raise UserError(
+                f"{path}: {name} lacks {', '.join(missing)}; right is the log of a PX4 whose "
+                "messages have them"
+            )
 
 
 def _motion(tables: dict[str, Columns]) -> Motion:

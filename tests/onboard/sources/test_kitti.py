@@ -11,8 +11,10 @@ from scipy.spatial.transform import Rotation
 from drone.errors import UserError
 from drone.geometry import euler_from_quaternion
 from drone.onboard.sources.opening import open_source
+from drone.onboard.sources.options import SourceOptions
 from drone.runfolder import InputKind, resolve_input
 
+CALIBRATION = "P0: 100 0 63.5 0 0 {0} 47.5 0 0 0 1 0\nP1: 100 0 63.5 -10 0 {0} 47.5 0 0 0 1 0\n"
 TURN_RAD = math.radians(5)
 
 
@@ -93,6 +95,8 @@ def drop(sequence: Path, name: str) -> None:
         ("calib.txt", "P0: " + "1 " * 12, r"calib\.txt: no line P1:"),
         ("poses.txt", "1 2 3\n", r"poses\.txt: 1 poses for 5 images"),
         ("poses.txt", "1 2 3\n" * 5, r"poses\.txt:1: not 12 finite numbers"),
+        ("poses.txt", "1 0 0 0 0 1 0 0 0 0 1 0\n" * 4 + "0 " * 12, r"poses\.txt:5: .* no rotation"),
+        ("calib.txt", CALIBRATION.format(-100), r"calib\.txt: focal lengths .* must be positive"),
     ],
 )
 def test_wrong_input_is_named(sequence: Path, name: str, content: str | None, message: str) -> None:
@@ -103,6 +107,32 @@ def test_wrong_input_is_named(sequence: Path, name: str, content: str | None, me
         (sequence / name).write_text(content)
     with pytest.raises(UserError, match=message):
         open_source(found)
+
+
+def test_files_that_powershell_wrote_are_read(sequence: Path) -> None:
+    (sequence / "poses.txt").write_bytes((sequence.parents[1] / "poses" / "07.txt").read_bytes())
+    for name in ("times.txt", "calib.txt", "poses.txt"):
+        text = (sequence / name).read_text()
+        (sequence / name).write_text(text, encoding="utf-16", newline="\r\n")
+    source = open_source(resolve_input(str(sequence)))
+    assert source.calibration.baseline_m == pytest.approx(0.1)
+    last = list(source.samples())[-1]
+    assert last.frame.stamp_ns == pytest.approx(0.4148e9)
+    assert last.vehicle is not None
+    assert last.vehicle.position_m == pytest.approx((4, 0, 0))
+
+
+@pytest.mark.parametrize("name", ["times.txt", "calib.txt", "poses.txt"])
+@pytest.mark.parametrize("data", [b"\x80\x81", b"\xff\xfe\x00"])
+def test_what_is_no_text_is_said(sequence: Path, name: str, data: bytes) -> None:
+    (sequence / name).write_bytes(data)
+    with pytest.raises(UserError, match=rf"{name}: cannot be read as UTF-8 text"):
+        open_source(resolve_input(str(sequence)))
+
+
+def test_a_film_of_the_right_eye_needs_one_of_the_left(sequence: Path) -> None:
+    with pytest.raises(UserError, match=r"07: --right names the film .* LEFT_FILM --right r\.avi"):
+        open_source(resolve_input(str(sequence)), SourceOptions(right=Path("r.avi")))
 
 
 def test_swapped_cameras_are_refused(sequence: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from planes import DEPTH_M, DISPARITY_PX, RECTIFIED, disparity_px, wall, write_film
@@ -17,6 +20,8 @@ from drone.errors import UserError
 from drone.messages import Eye, HealthEvent, Image
 from drone.onboard.camera import CameraSample
 from drone.onboard.rectification import Rectifier
+from drone.onboard.sources import cameracommands
+from drone.onboard.sources.cameracommands import ffmpeg_command
 from drone.onboard.sources.capture import (
     CameraMode,
     Capture,
@@ -24,7 +29,6 @@ from drone.onboard.sources.capture import (
     PipeCapture,
     Shot,
     capture_from,
-    ffmpeg_command,
 )
 from drone.onboard.sources.live import LiveCamera, LiveOptions
 from drone.onboard.sources.options import Layout
@@ -107,6 +111,74 @@ def test_yuv_and_top_bottom(tmp_path: Path) -> None:
         assert frame.left is not None
         assert frame.right is not None
         assert disparity_px(frame.left, frame.right) == pytest.approx(DISPARITY_PX, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("computer", "row_bytes"),
+    [
+        (b"raspberrypi,5-model-b\0brcm,bcm2712\0", 256),
+        (b"raspberrypi,4-model-b\0brcm,bcm2711\0", 192),
+        (None, 192),
+    ],
+)
+def test_padded_rows_of_a_raspberry_pi_are_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, computer: bytes | None, row_bytes: int
+) -> None:
+    named = tmp_path / "compatible"
+    if computer is not None:
+        named.write_bytes(computer)
+    monkeypatch.setattr(cameracommands, "COMPUTER", named)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 44, 140), np.uint8)
+    found = capture_from("csi:0", CameraMode(140, 44))
+    assert isinstance(found, PipeCapture)
+    colour = np.full((44, 70), 128, np.uint8)  # both planes of it, each 22 rows
+    planes = [
+        np.concatenate([padded(picture, row_bytes), padded(colour, row_bytes // 2)], axis=None)
+        for picture in pictures
+    ]
+    pipe = writer(tmp_path, [data[None] for data in planes], forever=False)
+    capture = replace(found, command=pipe.command)
+    capture.open()
+    for picture in pictures:
+        shot = capture.read()
+        assert shot is not None
+        assert np.array_equal(shot.picture, picture)
+    assert capture.read() is None
+    capture.close()
+
+
+def padded(plane: Image, row_bytes: int) -> Image:
+    return np.pad(plane, ((0, 0), (0, row_bytes - plane.shape[1])), constant_values=7)
+
+
+def test_stamps_of_arrival_are_less_the_delay(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.avi", (np.hstack(pair) for pair in wall(2)))
+    raw = f"pipe:cat '{tmp_path / 'raw'}'"
+    (tmp_path / "raw").write_bytes(np.hstack(PAIR).tobytes())
+    for text in (str(film), raw):
+        for delay_s in (0.0, 0.25):
+            capture = capture_from(text, MODE, delay_s)
+            assert isinstance(capture, DeviceCapture | PipeCapture)
+            capture.clock_ns = lambda: 1000 * MS
+            capture.open()
+            shot = capture.read()
+            capture.close()
+            assert shot is not None
+            assert shot.stamp_ns == round((1000 - 1000 * delay_s) * MS)
+
+
+def test_a_driver_that_stamps_needs_no_delay() -> None:
+    class Driver:
+        def __init__(self, msec: float) -> None:
+            self.msec = msec
+
+        def get(self, _: int) -> float:
+            return self.msec
+
+    for msec, stamp_ms in ((990.0, 990), (-1.0, 750), (1001.0, 750)):  # one, none, of the future
+        capture = DeviceCapture("/dev/video0", MODE, 0.25, lambda: 1000 * MS)
+        capture._capture = Driver(msec)  # type: ignore[assignment]
+        assert capture._stamp_ns() == stamp_ms * MS
 
 
 def test_a_command_that_dies_is_unplugged_and_comes_back(tmp_path: Path) -> None:
@@ -197,10 +269,15 @@ def test_pictures_that_do_not_fit_the_calibration_are_refused(tmp_path: Path) ->
 
 @dataclass
 class Eyeball:
-    """Gives one picture per stamp that the test hands it; None stands for a plug that is pulled."""
+    """Gives one picture per stamp that the test hands it.
+
+    None stands for a plug that is pulled, a negative stamp for a picture that breaks the decoder.
+    """
 
     picture: Image
     busy: bool = False
+    wrong: Exception | None = None
+    gone: bool = False
     stamps: list[int | None] = field(default_factory=list)
     more: threading.Condition = field(default_factory=threading.Condition)
     ended: bool = False
@@ -212,12 +289,14 @@ class Eyeball:
     def open(self) -> None:
         self.opened += 1
         if self.busy:
-            raise UserError("busy")
+            raise self.wrong or UserError("busy")
 
     def read(self) -> Shot | None:
         with self.more:
-            self.more.wait_for(lambda: self.stamps or self.ended)
-            stamp = None if self.ended else self.stamps.pop(0)
+            self.more.wait_for(lambda: self.stamps or self.ended or self.gone)
+            stamp = None if self.ended or self.gone else self.stamps.pop(0)
+            if stamp is not None and stamp < 0:
+                raise cv2.error("a broken picture")
         return None if stamp is None else Shot(stamp, self.picture)
 
     def give(self, *stamps: int | None) -> None:
@@ -324,6 +403,82 @@ def test_one_eye_unplugged_and_back(rig: Rig) -> None:
     assert rig.camera.statistics.reconnects == 1
 
 
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (cv2.error("VIDIOC_STREAMON"), "eyeball: VIDIOC_STREAMON"),
+        (None, "eyeball: busy"),
+    ],
+)
+def test_whatever_goes_wrong_the_eye_is_tried_again_and_the_reason_told(
+    rig: Rig, wrong: Exception | None, why: str
+) -> None:
+    until(rig.camera, both)
+    assert rig.camera.trouble == ""
+    rig.right.busy, rig.right.wrong = True, wrong
+    rig.right.give(None if wrong is None else -1)  # ends, or breaks, as it is read
+    tries = rig.right.opened
+    while rig.right.opened < tries + 3:
+        rig.camera.wait(0.001)
+    assert why in rig.camera.trouble
+    rig.right.busy = False
+    rig.right.give(200 * MS)
+    while rig.camera.statistics.reconnects < 1:
+        rig.camera.wait(0.01)
+    assert rig.camera.trouble == ""
+    rig.left.give(200 * MS)
+    assert until(rig.camera, both).frame.stamp_ns == 200 * MS
+
+
+@pytest.mark.parametrize("dead", [Eye.LEFT, Eye.RIGHT])
+def test_one_eye_is_enough_to_start_where_that_is_asked_for(dead: Eye) -> None:
+    eyes = {Eye.LEFT: Eyeball(PAIR[0]), Eye.RIGHT: Eyeball(PAIR[1])}
+    alive = next(eyeball for eye, eyeball in eyes.items() if eye is not dead)
+    eyes[dead].busy, eyes[dead].gone = True, True
+    alive.give(1 * MS)
+    with LiveCamera(list(eyes.values()), RECTIFIER, options=replace(QUICK, alone=True)) as camera:
+        sample = until(camera, lambda _: True)
+        assert (sample.frame.left is None, sample.frame.right is None) == (
+            *(dead is Eye.LEFT, dead is Eye.RIGHT),
+        )
+        assert kinds(sample.health) == [(dead, "unplugged", True)]
+        while camera.trouble != "eyeball: busy":
+            camera.wait(0.001)
+        eyes[dead].busy = eyes[dead].gone = False
+        eyes[dead].give(100 * MS)
+        alive.give(100 * MS)
+        while sum(stream.received for stream in camera._streams) < 3:
+            camera.wait(0.001)
+        assert camera.statistics.reconnects == 1
+        assert until(camera, both).frame.stamp_ns == 100 * MS
+
+
+def test_without_any_eye_there_is_no_start_and_else_both_are_needed() -> None:
+    for options, busy in ((replace(QUICK, alone=True), (True, True)), (QUICK, (False, True))):
+        eyes = [Eyeball(picture, b, gone=b) for picture, b in zip(PAIR, busy, strict=True)]
+        eyes[0].give(1 * MS)
+        with pytest.raises(UserError, match="busy"):
+            LiveCamera(list(eyes), RECTIFIER, options=options).start()
+
+
+def test_pictures_of_another_size_are_said() -> None:
+    eyes = [Eyeball(PAIR[0]), Eyeball(PAIR[1][:50])]
+    for eye in eyes:
+        eye.give(1 * MS)
+    with pytest.raises(UserError, match=r"128 x 96 px \(gives 128 x 50 px, not 128 x 96\)"):
+        LiveCamera(list(eyes), RECTIFIER, options=QUICK).start()
+
+
+def test_a_full_disk_is_an_error_of_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(UserError, match=r"cat: no temporary file can be made \(No space left"):
+        PipeCapture(("cat",), MODE).open()
+
+
 def test_stamps_that_run_backwards_are_dropped(rig: Rig) -> None:
     until(rig.camera, both)
     rig.give([0, 100 * MS], [0, 100 * MS])
@@ -349,6 +504,16 @@ def test_commands(text: str, words: list[str]) -> None:
     for word in words:
         assert any(word in part for part in capture.command)
     assert capture.yuv420 == text.startswith("csi")
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "fraction"),
+    [(30.0, "30/1"), (7.5, "15/2"), (0.1, "1/10"), (30000 / 1001, "30000/1001")],
+)
+def test_gstreamer_takes_rates_as_fractions(rate_hz: float, fraction: str) -> None:
+    capture = capture_from("jetson:0", CameraMode(256, 96, rate_hz))
+    assert isinstance(capture, PipeCapture)
+    assert f"video/x-raw(memory:NVMM),framerate={fraction}" in capture.command
 
 
 def test_devices_and_what_is_nothing(tmp_path: Path) -> None:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from planes import RECTIFIED, wall, write_film
 from test_live import MS, PAIR, QUICK, RECTIFIER, Eyeball, writer
 
+from drone.config.onboard import OnboardConfig, StereoCameraConfig
 from drone.errors import UserError
 from drone.messages import Eye
+from drone.onboard.calibration_toml import write_calibration
 from drone.onboard.camera import CameraSample
+from drone.onboard.processes import camera as process
+from drone.onboard.processes.camera import live_source
 from drone.onboard.sources import livesource
 from drone.onboard.sources.capture import CameraMode, Capture, PipeCapture, capture_from
 from drone.onboard.sources.live import LiveCamera, LiveOptions
 from drone.onboard.sources.liveopening import LiveRequest, open_live
 from drone.onboard.sources.livesource import LiveSource
-from drone.onboard.sources.options import SourceOptions
+from drone.onboard.sources.options import KEYS, OPTIONS, SourceOptions, Words
 
 
 class Clock:
@@ -35,10 +43,12 @@ class Clock:
         return self.now_ns
 
 
-def piped(tmp_path: Path, options: SourceOptions, **live: bool) -> LiveSource:
+def piped(
+    tmp_path: Path, options: SourceOptions, words: Words = OPTIONS, **live: bool
+) -> LiveSource:
     capture = writer(tmp_path, [np.hstack(pair) for pair in wall(4)])
     camera = LiveCamera([capture], RECTIFIER, options=LiveOptions(first_s=20.0, **live))
-    return LiveSource(camera, "pipe", options, time.monotonic_ns)
+    return LiveSource(camera, "pipe", options, time.monotonic_ns, words)
 
 
 def test_stamps_count_from_the_opening_and_it_ends(tmp_path: Path) -> None:
@@ -143,6 +153,58 @@ def test_requests_that_make_no_sense(names: tuple[str, ...], message: str) -> No
         LiveRequest(names)
     with pytest.raises(UserError, match="--max-skew-ms 0: right is more than 0"):
         LiveRequest(("/dev/video0",), max_skew_s=0.0)
+    for delay_s in (-0.1, 11.0, math.nan):
+        with pytest.raises(UserError, match=r"--delay .*: right is seconds, at least 0 and at mo"):
+            LiveRequest(("/dev/video0",), delay_s=delay_s)
+
+
+def test_a_vehicle_hears_of_its_configuration_not_of_options(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"camera.devices .*: is a film.* --rehearse .* plays it"):
+        LiveRequest((__file__,), words=KEYS)
+    calibration = tmp_path / "calibration.toml"
+    write_calibration(calibration, RECTIFIED.calibration(128, 96))
+    given = SourceOptions(calibration=calibration)
+    with pytest.raises(UserError, match=r"height_px say 640 x 480 px; right is a cal"):
+        open_live(LiveRequest(("/dev/video0",), (640, 480), words=KEYS), given)
+    for swap, right in ((True, "false"), (False, "true")):
+        source = piped(tmp_path, SourceOptions(swap=swap), KEYS, swap=True)
+        with pytest.raises(UserError, match=f"look swapped .* right is camera.swap = {right}"):
+            source.__enter__()
+
+
+def test_what_a_vehicle_is_configured_with_reaches_its_cameras(tmp_path: Path) -> None:
+    calibration = tmp_path / "calibration.toml"
+    write_calibration(calibration, RECTIFIED.calibration(128, 96))
+    camera = StereoCameraConfig(devices=("rtsp://a/b", "csi:1"), delay_s=0.3)
+    source = live_source(OnboardConfig(camera=camera), calibration)
+    captures = [stream.capture for stream in source._camera._streams]
+    assert [capture.delay_s for capture in captures] == [0.3, 0.3]  # type: ignore[attr-defined]
+    assert source._words is KEYS
+    assert source._camera._options.alone  # started anew in flight, one eye is enough
+
+
+def test_a_vehicle_hears_why_an_eye_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(livesource, "SIDES_S", 0.0)
+    _, right, source = scripted(SourceOptions())
+    monkeypatch.setattr(process, "live_source", lambda *_: source)
+    orders: Any = SimpleNamespace(config=OnboardConfig(), epoch_ns=0)
+    details = list[str]()
+    shell: Any = SimpleNamespace(alive=details.append)
+    with closing(process._live(orders, tmp_path, shell)) as seen:  # type: ignore[type-var]
+        next(seen)
+        right.busy = True
+        right.give(None)
+        while "eyeball: busy" not in details:
+            next(seen)
+    assert "drone onboard: camera: eyeball: busy\n" in capsys.readouterr().err
+
+
+def test_a_command_may_be_longer_than_the_name_of_a_file() -> None:
+    name = "pipe:ffmpeg -i " + 300 * "film" + ".avi -pix_fmt gray -f rawvideo -"
+    assert LiveRequest((name,)).names == (name,)
+    assert isinstance(capture_from(name, CameraMode(256, 96)), PipeCapture)
 
 
 def test_nobody_says_how_the_cameras_see() -> None:

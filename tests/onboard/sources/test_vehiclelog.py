@@ -170,6 +170,31 @@ def test_what_is_no_log_is_said(tmp_path, name, data, match):
         open_vehicle_log(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("rows", "old", "new", "match"),
+    [
+        (ATTITUDE, b"float[4] q;", b"float[4] z;", r"vehicle_attitude lacks q\[0\], q\[1\]"),
+        ((math.nan,) * 4, b"", b"", "no vehicle_attitude in it is one"),
+        ((0.0,) * 4, b"", b"", "no vehicle_attitude in it is one"),
+    ],
+)
+def test_attitudes_that_are_none_are_said(tmp_path, rows, old, new, match):
+    path = write_ulog(tmp_path / "a.ulg", {"vehicle_attitude": [(t, *rows) for t in range(9)]})
+    path.write_bytes(path.read_bytes().replace(old, new))
+    with pytest.raises(UserError, match=rf"a\.ulg: {match}"):
+        open_vehicle_log(path)
+
+
+def test_standard_output_is_left_to_the_command(tmp_path, capsys):
+    path = px4(tmp_path / "a.ulg")
+    data = path.read_bytes()
+    path.write_bytes(data[:7] + b"\x09" + data[8:])
+    open_vehicle_log(path)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "unknown file version" in err
+
+
 def test_a_missing_file_is_said(tmp_path):
     with pytest.raises(UserError, match="No such file"):
         open_vehicle_log(tmp_path / "none.ulg")
