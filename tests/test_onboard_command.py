@@ -69,6 +69,23 @@ def test_a_model_that_is_none_is_refused(vehicle, tmp_path, capsys):
     assert "broken.onnx" in err
 
 
+def test_what_runs_keeps_the_calibration_of_its_release(vehicle, tmp_path, monkeypatch, capsys):
+    """`current` may point to another release while this flies (drone deploy without --service)."""
+    release = tmp_path / "release"
+    release.mkdir()
+    (tmp_path / "current").symlink_to("release")
+    for path in (vehicle, tmp_path / "seen.json"):
+        path.rename(release / path.name)
+    told = []
+    monkeypatch.setattr(
+        "drone.commands.onboard._fly", lambda orders, folder, args: told.append(orders)
+    )
+    monkeypatch.setattr("drone.commands.onboard._tell", lambda folder, flown, args: 0)
+    words = ("--config", tmp_path / "current/vehicle.toml", "--runs", tmp_path / "runs")
+    assert refused(capsys, *words) == (0, "")
+    assert told[0].config.camera.calibration == str(release / "seen.json")
+
+
 def test_a_rehearsal_plays_a_recording_and_logs_what_was_decided(vehicle, tmp_path):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
         nobody.bind(("127.0.0.1", 0))

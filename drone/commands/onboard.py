@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     path = Path(args.config) if args.config else launch_folder() / DEFAULT
     from drone.config.onboard import OnboardConfig
 
-    config = load_as(OnboardConfig, path, args.overrides)
+    config = _absolute(load_as(OnboardConfig, path, args.overrides), path.parent)
     if learns(config):
         _need_to_learn()
     if args.memory is not None and args.model is not None:
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         run_folder = runfolder.create(args.runs, config.flight.name, datetime.now())
         run_folder.config.write_text(config.as_flight.to_toml(), encoding="utf-8")
         orders = paper.Orders(
-            config=_absolute(config, path.parent),
+            config=config,
             calibration=calibration,
             epoch_ns=time.monotonic_ns(),
             run=run_folder.path,
@@ -179,25 +179,26 @@ def calibration_of(config: OnboardConfig, folder: Path, rehearse: Path | None) -
 
 
 def _absolute(config: OnboardConfig, folder: Path) -> OnboardConfig:
-    """Return the configuration with its files named from the root."""
+    """Return the configuration with its files named from the root, free of links."""
     if not config.camera.calibration:
         return config
-    path = str(config.calibration_path(folder).absolute())
+    path = os.path.realpath(config.calibration_path(folder))
     camera = config.camera.model_copy(update={"calibration": path})
     return config.model_copy(update={"camera": camera})
 
 
 def _model(path: Path | None) -> Path | None:
-    """Check a given model before anything is started."""
+    """Check a given model before anything is started, and return its file, free of links."""
     if path is None:
         return None
     from drone.onboard.mono import model_from_bytes
 
+    file = Path(os.path.realpath(path))
     try:
-        model_from_bytes(path.read_bytes(), str(path))
+        model_from_bytes(file.read_bytes(), str(path))
     except OSError as error:
         raise UserError(f"--model {path}: cannot be read: {error.strerror}") from error
-    return path
+    return file
 
 
 @contextmanager
