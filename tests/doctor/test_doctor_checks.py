@@ -202,6 +202,14 @@ def test_the_disk_is_left_as_it_was(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("runs", ["file", "file/runs"])
+def test_a_file_where_runs_are_to_go_is_no_disk(tmp_path, runs):
+    (tmp_path / "file").touch()
+    (finding,) = computer.check_disk(computer.read_disk(tmp_path / runs, 1.0))
+    assert (finding.verdict, finding.what) == ("fail", f"{tmp_path / 'file'}: is no folder")
+    assert "--runs" in finding.fix
+
+
 @pytest.mark.parametrize(
     ("utc_s", "synchronised", "verdict"),
     [(1.8e9, True, "ok"), (1.8e9, None, "ok"), (1.8e9, False, "warn"), (0.0, None, "warn")],
