@@ -68,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_content(parser: argparse.ArgumentParser) -> None:
-    content = parser.add_argument_group("what is in it")
+    content = parser.add_argument_group(
+        "what is in it", "Not with --from or --rollback: a release stays as it was made."
+    )
     content.add_argument(
         "--config",
         metavar="FILE",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -156,7 +157,8 @@ def read_disk(runs: Path, log_mbps: float) -> DiskFacts:
     except OSError as error:
         return DiskFacts(str(place), free_mb, float("nan"), log_mbps, error.strerror or str(error))
     finally:
-        probe.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            probe.unlink()
     return DiskFacts(str(place), free_mb, write_mbps, log_mbps)
 
 
