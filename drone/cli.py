@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the work failed, 2 wrong use. Only the chosen command is i
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ COMMANDS = {
     "bench": "measure this stack against its floors",
 }
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+"""Errors of a file that are no wrong use."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -50,6 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise  # of no file that a user could have named: a mistake of ours
+        print(f"drone {name}: {error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 1 if error.errno in _DISK else 2
 
 
 def _top_level() -> argparse.ArgumentParser:

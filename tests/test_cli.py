@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -170,12 +172,50 @@ def test_errors_become_one_line_and_an_exit_code(capsys, monkeypatch, error, cod
     assert run(capsys, "fly") == (code, "", said)
 
 
-def test_a_mistake_of_ours_is_not_hidden(monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (errno.EACCES, 2, "Permission denied"),
+        (errno.ENAMETOOLONG, 2, "File name too long"),
+        (errno.ENOSPC, 1, "No space left on device"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line(capsys, monkeypatch, number, code, said):
     def fail(args):
-        raise ZeroDivisionError
+        raise OSError(number, os.strerror(number), "closed/room.toml")
 
     monkeypatch.setattr("drone.commands.fly.run", fail)
-    with pytest.raises(ZeroDivisionError):
+    assert run(capsys, "fly") == (code, "", f"drone fly: closed/room.toml: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("onboard", ["--config", "{}"]),
+        ("onboard", ["--rehearse", "{}"]),
+        ("doctor", ["--model", "{}"]),
+        ("deploy", ["a@b", "--calibration", "{}"]),
+        ("calibrate", ["{}", "--board", "9x6", "--square-mm", "25"]),
+        ("replay", ["{}"]),
+        ("report", ["{}"]),
+    ],
+)
+def test_a_path_that_no_file_can_have_is_one_line(capsys, workdir, name, arguments):
+    path = "x" * 300
+    code, out, err = run(capsys, name, *(a.format(path) for a in arguments))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"drone {name}: ")
+    assert "File name too long" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("mistake", [ZeroDivisionError(), OSError(errno.EBADF, "Bad descriptor")])
+def test_a_mistake_of_ours_is_not_hidden(monkeypatch, mistake):
+    def fail(args):
+        raise mistake
+
+    monkeypatch.setattr("drone.commands.fly.run", fail)
+    with pytest.raises(type(mistake)):
         main(["fly"])
 
 

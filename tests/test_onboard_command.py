@@ -22,6 +22,8 @@ from drone.runfolder import RunFolder
 GOLDEN = Path(__file__).parent / "golden" / "golden.mcap"
 CALIBRATION = StereoCalibration(Intrinsics.from_hfov(128, 96, math.radians(70)), 0.06)
 
+LEARNING = ("--set", "learner.steps_per_frame=1")
+
 
 @pytest.fixture
 def vehicle(tmp_path):
@@ -51,11 +53,17 @@ def refused(capsys, *arguments):
         (("--model", "a.onnx", "--memory", "b"), "exclude each other"),
         (("--rehearse", "nothing-here"), "nothing-here"),
         (("--web-token", "x"), "--web-host and --web-token go with --web"),
+        (("--bus", "{}/vehicle.toml"), "vehicle.toml: no folder can be made here (File exists)"),
+        (("--bus", "{}/vehicle.toml/x"), "no folder can be made here (Not a directory)"),
+        (("--bus", "/proc/foo"), "--bus /proc/foo: no folder can be made here"),
+        (("--bus", "{}/" + 9 * "long-name/"), "too long for a Unix socket"),
+        ((*LEARNING, "--memory", "{}/vehicle.toml"), "vehicle.toml: no folder can be made here"),
     ],
 )
 def test_a_mistake_is_said_before_anything_starts(vehicle, tmp_path, capsys, arguments, said):
     runs = tmp_path / "runs"
-    code, err = refused(capsys, "--config", vehicle, "--runs", runs, *arguments)
+    words = [word.replace("{}", str(tmp_path)) for word in arguments]
+    code, err = refused(capsys, "--config", vehicle, "--runs", runs, *words)
     assert code == 2
     assert said in err
     assert "Traceback" not in err
@@ -67,6 +75,40 @@ def test_a_model_that_is_none_is_refused(vehicle, tmp_path, capsys):
     code, err = refused(capsys, "--config", vehicle, "--model", tmp_path / "broken.onnx")
     assert code == 2
     assert "broken.onnx" in err
+
+
+def test_a_folder_in_which_no_orders_can_be_left_leaves_no_run_either(vehicle, tmp_path, capsys):
+    runs = tmp_path / "runs"
+    code, err = refused(capsys, "--config", vehicle, "--runs", runs, "--bus", "/proc")
+    assert (code, list(runs.iterdir())) == (1, [])
+    assert "/proc/onboard.toml: cannot be written" in err
+
+
+def test_a_memory_without_learning_is_said_to_be_none(vehicle, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("drone.commands.onboard._fly", lambda orders, folder, args: None)
+    monkeypatch.setattr("drone.commands.onboard._tell", lambda folder, flown, args: 0)
+    words = ("--config", vehicle, "--runs", tmp_path / "runs", "--memory", tmp_path / "memory")
+    code, err = refused(capsys, *words)
+    assert code == 0
+    assert "is neither read nor kept, since nothing is learned" in err
+    assert not (tmp_path / "memory").exists()
+
+
+def test_what_runs_keeps_the_calibration_of_its_release(vehicle, tmp_path, monkeypatch, capsys):
+    """`current` may point to another release while this flies (drone deploy without --service)."""
+    release = tmp_path / "release"
+    release.mkdir()
+    (tmp_path / "current").symlink_to("release")
+    for path in (vehicle, tmp_path / "seen.json"):
+        path.rename(release / path.name)
+    told = []
+    monkeypatch.setattr(
+        "drone.commands.onboard._fly", lambda orders, folder, args: told.append(orders)
+    )
+    monkeypatch.setattr("drone.commands.onboard._tell", lambda folder, flown, args: 0)
+    words = ("--config", tmp_path / "current/vehicle.toml", "--runs", tmp_path / "runs")
+    assert refused(capsys, *words) == (0, "")
+    assert told[0].config.camera.calibration == str(release / "seen.json")
 
 
 def test_a_rehearsal_plays_a_recording_and_logs_what_was_decided(vehicle, tmp_path):

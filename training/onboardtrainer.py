@@ -74,8 +74,8 @@ class Tutor:
         self._busy = True
 
     def collect(self) -> None:
-        """Take what the teacher has ready, and publish it."""
-        while self._pipe.poll():
+        """Take what the teacher has ready, and publish it; after a refusal nothing comes."""
+        while self.failure is None and self._pipe.poll():
             self._answered(self._pipe.recv())
 
     def flying(self, version: int) -> None:

@@ -16,6 +16,20 @@ if TYPE_CHECKING:
     from drone.deploy.ssh import Host
 
 
+CONTENT = {
+    "--config": "config",
+    "--set": "overrides",
+    "--calibration": "calibration",
+    "--model": "model",
+    "--train": "train",
+    "--shadow": "shadow",
+    "--arch": "arch",
+    "--python": "python",
+    "--wheels": "wheels",
+}
+"""Options that say what is in a release, and their names once parsed."""
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
     p = command_parser(
@@ -54,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_content(parser: argparse.ArgumentParser) -> None:
-    content = parser.add_argument_group("what is in it")
+    content = parser.add_argument_group(
+        "what is in it", "Not with --from or --rollback: a release stays as it was made."
+    )
     content.add_argument(
         "--config",
         metavar="FILE",
@@ -105,6 +121,27 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError("--bundle, --from and --rollback exclude each other")
     if args.bundle and args.host:
         raise UserError("--bundle only writes a file; send it with drone deploy --from FILE HOST")
+    _check_content(args)
+
+
+def _check_content(args: argparse.Namespace) -> None:
+    """Refuse what would be said in vain: a release that is made already stays as it was made."""
+    given = [option for option, name in CONTENT.items() if getattr(args, name)]
+    if args.rollback and given:
+        raise UserError(
+            f"--rollback goes back to a release as it was deployed: {', '.join(given)} would "
+            "change nothing; right is drone deploy HOST with the options, which makes a new release"
+        )
+    if args.from_file and given:
+        raise UserError(
+            f"--from {args.from_file} sends a bundle as it was made: {', '.join(given)} would "
+            "change nothing; right is with --bundle, where it is made, or without --from"
+        )
+    if args.bundle and (args.service or args.user_service):
+        raise UserError(
+            "--bundle only writes a file, and restarts nothing; right is drone deploy --from "
+            f"{args.bundle} HOST --service"
+        )
 
 
 def _bundle(args: argparse.Namespace) -> Bundle:
@@ -163,6 +200,13 @@ def _sources(args: argparse.Namespace) -> Any:
     return Sources(args.wheels, args.train)
 
 
+def _does(record: Mapping[str, Any]) -> str:
+    """Return what the service may do, by the release's own options."""
+    if record["shadow"]:
+        return "a shadow: it sees, logs, and commands nothing"
+    return "no shadow: it commands the vehicle, once the pilot permits it"
+
+
 def _show(args: argparse.Namespace, record: Mapping[str, Any]) -> None:
     from rich.console import Console
 
@@ -182,7 +226,7 @@ def _show(args: argparse.Namespace, record: Mapping[str, Any]) -> None:
             console.print(f"{finding['name']}: {finding['what']}; {finding['fix']}")
     console.print(f"{args.host}: release {record['release']} is healthy and in use.")
     if record["service"]:
-        console.print(f"Restarted: {record['service']}")
+        console.print(f"Restarted: {record['service']}; {_does(record)}.")
     else:
         console.print("Nothing was restarted; with --service it would be.")
     console.print(

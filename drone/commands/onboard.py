@@ -24,7 +24,7 @@ from drone.commands.common import (
 from drone.commands.starting import add_start_options
 from drone.commands.watching import add_page_options, web_address
 from drone.config import launch_folder, load_as
-from drone.errors import UserError
+from drone.errors import DroneError, UserError
 
 if TYPE_CHECKING:
     from drone.config.onboard import OnboardConfig
@@ -82,13 +82,14 @@ def run(args: argparse.Namespace) -> int:
     path = Path(args.config) if args.config else launch_folder() / DEFAULT
     from drone.config.onboard import OnboardConfig
 
-    config = load_as(OnboardConfig, path, args.overrides)
+    config = _absolute(load_as(OnboardConfig, path, args.overrides), path.parent)
     if learns(config):
         _need_to_learn()
     if args.memory is not None and args.model is not None:
         raise UserError("--memory and --model exclude each other: a memory has its own model")
     calibration = calibration_of(config, path.parent, args.rehearse)
     model = _model(args.model)
+    _check_memory(args.memory, learns(config))
     with _folder(args.bus) as folder:
         from drone import runfolder
         from drone.onboard.processes import orders as paper
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         run_folder = runfolder.create(args.runs, config.flight.name, datetime.now())
         run_folder.config.write_text(config.as_flight.to_toml(), encoding="utf-8")
         orders = paper.Orders(
-            config=_absolute(config, path.parent),
+            config=config,
             calibration=calibration,
             epoch_ns=time.monotonic_ns(),
             run=run_folder.path,
@@ -106,7 +107,11 @@ def run(args: argparse.Namespace) -> int:
             model=model,
             page=None if page is None else (page.host, page.port, page.token),
         )
-        paper.write(orders, folder)
+        try:
+            paper.write(orders, folder)
+        except DroneError:
+            run_folder.discard()
+            raise
         flown = _fly(orders, folder, args)
         return _tell(run_folder, flown, args)
 
@@ -179,36 +184,72 @@ def calibration_of(config: OnboardConfig, folder: Path, rehearse: Path | None) -
 
 
 def _absolute(config: OnboardConfig, folder: Path) -> OnboardConfig:
-    """Return the configuration with its files named from the root."""
+    """Return the configuration with its files named from the root, free of links."""
     if not config.camera.calibration:
         return config
-    path = str(config.calibration_path(folder).absolute())
+    path = os.path.realpath(config.calibration_path(folder))
     camera = config.camera.model_copy(update={"calibration": path})
     return config.model_copy(update={"camera": camera})
 
 
 def _model(path: Path | None) -> Path | None:
-    """Check a given model before anything is started."""
+    """Check a given model before anything is started, and return its file, free of links."""
     if path is None:
         return None
     from drone.onboard.mono import model_from_bytes
 
+    file = Path(os.path.realpath(path))
     try:
-        model_from_bytes(path.read_bytes(), str(path))
+        model_from_bytes(file.read_bytes(), str(path))
     except OSError as error:
         raise UserError(f"--model {path}: cannot be read: {error.strerror}") from error
-    return path
+    return file
+
+
+def _check_memory(path: Path | None, learning: bool) -> None:
+    """Check where a memory is kept before anything is started; say if none is."""
+    if path is None:
+        return
+    if not learning:
+        print(  # noqa: T201
+            f"drone onboard: --memory {path}: is neither read nor kept, since nothing is learned "
+            "(learner.steps_per_frame = 0)",
+            file=sys.stderr,
+        )
+        return
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--memory {path}: no folder can be made here ({error.strerror}); right is a folder "
+            "for the memory of flights"
+        ) from error
 
 
 @contextmanager
 def _folder(given: Path | None) -> Iterator[Path]:
+    """Yield where the processes meet.
+
+    Raises:
+        UserError: they cannot meet there.
+    """
+    from drone.bus import address
+
     if given is not None:
-        given.mkdir(mode=0o700, parents=True, exist_ok=True)
+        address(given, "recorder")  # the longest of the names there
+        try:
+            given.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"--bus {given}: no folder can be made here ({error.strerror}); right is a private "
+                "folder such as /run/user/1000/drone"
+            ) from error
         yield given
         return
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     place = runtime if runtime and Path(runtime).is_dir() else None
     with tempfile.TemporaryDirectory(prefix="drone-", dir=place) as made:
+        address(Path(made), "recorder")
         yield Path(made)
 
 

@@ -60,6 +60,12 @@ class Bundle:
         }
 
 
+def check_place(path: Path) -> None:
+    """Check where a bundle is to go; raises UserError as `write_bundle`."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise UserError(f"{path}: expected the name of a file in a folder that is there")
+
+
 def write_bundle(
     path: Path,
     machine: Machine,
@@ -80,8 +86,7 @@ def write_bundle(
         UserError: the path's folder is not there.
         WorkFailedError: it cannot be written.
     """
-    if path.is_dir() or not path.parent.is_dir():
-        raise UserError(f"{path}: expected the name of a file in a folder that is there")
+    check_place(path)
     content = dict(_contents(packages, {**files, INSTALLER: program()}))
     manifest = _manifest(machine, content)
     temporary = path.with_name(f"{path.name}.tmp")

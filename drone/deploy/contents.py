@@ -11,14 +11,14 @@ from pathlib import Path
 
 from drone.config import launch_folder, load_as
 from drone.config.onboard import OnboardConfig
-from drone.deploy.target.services import UNIT
+from drone.deploy.target.services import OPTIONS, SHADOW, UNIT
 from drone.doctor.equipment import model_spec, rectifier_of
 from drone.errors import UserError
 from drone.onboard.calibration_files import read_calibration
 from drone.onboard.calibration_toml import CalibrationNotes, to_toml
 from drone.onboard.mono import MonoNetwork, model_from_bytes
 
-CONFIG, CALIBRATION, MODEL, OPTIONS = "config.toml", "calibration.toml", "model.onnx", "onboard.env"
+CONFIG, CALIBRATION, MODEL = "config.toml", "calibration.toml", "model.onnx"
 
 NOT_LEARNING = "learner.steps_per_frame=0"
 
@@ -78,7 +78,7 @@ def vehicle_files(request: Request) -> dict[str, bytes]:
 
 def _options(request: Request) -> str:
     """Return what the service says to `drone onboard`, as systemd reads it."""
-    words = ["--shadow"] if request.shadow else []
+    words = [SHADOW] if request.shadow else []
     if request.model is not None:
         words += ["--model", f"current/{MODEL}"]
     elif request.train:

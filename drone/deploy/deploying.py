@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from drone.deploy.bundle import Bundle, read_bundle, write_bundle
+from drone.deploy.bundle import Bundle, check_place, read_bundle, write_bundle
 from drone.deploy.packages import Machine, Sources, install_packages
 from drone.deploy.ssh import Host, ask
 from drone.deploy.target.machine import PYTHONS
@@ -46,6 +46,7 @@ def build(
         UserError: as `install_packages` and `write_bundle`.
         WorkFailedError: likewise.
     """
+    check_place(path)  # before minutes of packages
     with tempfile.TemporaryDirectory() as scratch:
         packages = Path(scratch) / "packages"
         install_packages(packages, machine, sources)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -138,8 +139,10 @@ def read_disk(runs: Path, log_mbps: float) -> DiskFacts:
         log_mbps: that a flight writes at most.
     """
     place = runs.absolute()
-    while not place.is_dir():
+    while not os.path.lexists(place):
         place = place.parent
+    if not os.path.isdir(place):
+        return DiskFacts(str(place), float("nan"), float("nan"), log_mbps, "is no folder")
     free_mb = shutil.disk_usage(place).free / 1e6
     probe = place / f".drone-doctor-{os.getpid()}"
     block = os.urandom(1_000_000)
@@ -154,14 +157,15 @@ def read_disk(runs: Path, log_mbps: float) -> DiskFacts:
     except OSError as error:
         return DiskFacts(str(place), free_mb, float("nan"), log_mbps, error.strerror or str(error))
     finally:
-        probe.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            probe.unlink()
     return DiskFacts(str(place), free_mb, write_mbps, log_mbps)
 
 
 def check_disk(facts: DiskFacts) -> list[Finding]:
     """Judge the disk."""
     if facts.problem:
-        fix = "free some space (drone runs pull brings runs home), or name another folder"
+        fix = "free some space (drone runs pull brings runs home), or name another folder (--runs)"
         return [fail("disk.write", f"{facts.folder}: {facts.problem}", fix)]
     minutes = facts.free_mb / facts.log_mbps / 60
     return [

@@ -42,6 +42,9 @@ def check(report: AutopilotReport | None) -> list[Finding]:
     name = f"{GROUP}.disarmed"
     if report is None:
         return [ok(name, "no link to an autopilot runs here")]
+    if not report.connected:
+        what = "a link runs here and hears no autopilot: whether the vehicle is armed is unknown"
+        return [fail(name, what, "connect the autopilot; or, on the ground, end drone onboard")]
     if report.armed:
         mode = report.flight_mode or "unknown"
         return [fail(name, f"the vehicle is armed (mode {mode})", "land and disarm it first")]

@@ -88,11 +88,12 @@ def open_port(address: Address) -> Port:
 class _Udp:
     def __init__(self, address: Address) -> None:
         self.name = f"{address.kind}://{address.place}:{address.number}"
+        peer = _resolved(address, self.name)
+        self._called = None if address.kind == "udpin" else peer
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self._called = None if address.kind == "udpin" else _resolved(address, self.name)
         try:
-            self._socket.bind(("0.0.0.0", 0) if self._called else (address.place, address.number))
+            self._socket.bind(("0.0.0.0", 0) if self._called else peer)
         except OSError as error:
             self.close()
             raise _not_opened(self.name, error) from error
@@ -202,7 +203,7 @@ def _resolved(address: Address, name: str) -> Peer:
     try:
         info = socket.getaddrinfo(address.place, address.number, socket.AF_INET)
     except OSError as error:
-        raise UserError(f"{name}: no host is called {address.place} ({error})") from error
+        raise UserError(f"{name}: no host is called {address.place} ({error.strerror})") from error
     host, port = info[0][4][:2]
     return str(host), int(port)
 

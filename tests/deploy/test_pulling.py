@@ -123,6 +123,24 @@ def test_a_file_that_is_gone_or_shorter_is_said_to_be(tmp_path):
     assert not list((tmp_path / "here").rglob("*.part"))
 
 
+def test_a_file_that_is_deleted_while_files_are_listed_is_left_out(tmp_path, monkeypatch):
+    import io
+
+    for name in ("a/x", "a/y"):
+        make(tmp_path, name, b"1")
+    seen = Path.lstat
+
+    def lstat(path: Path) -> os.stat_result:
+        if path.name == "x":
+            path.unlink(missing_ok=True)
+        return seen(path)
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    said = []
+    runs.list_files(tmp_path, io.StringIO('["a/x", "a/y"]'), said.append)
+    assert [f["path"] for f in said[0]["files"]] == ["a/y"]
+
+
 @pytest.mark.parametrize("words", [["pull"], ["elsewhere", "pi@drone"]])
 def test_wrong_use(capsys, words):
     assert main(["runs", *words]) == 2

@@ -202,6 +202,24 @@ def test_the_disk_is_left_as_it_was(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_may_not_be_entered_is_a_finding(tmp_path, monkeypatch):
+    def refuse(path, *args, **kwargs):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    (finding,) = computer.check_disk(computer.read_disk(tmp_path, 1.0))
+    assert (finding.verdict, finding.what) == ("fail", f"{tmp_path}: Permission denied")
+
+
+@pytest.mark.parametrize("runs", ["file", "file/runs"])
+def test_a_file_where_runs_are_to_go_is_no_disk(tmp_path, runs):
+    (tmp_path / "file").touch()
+    (finding,) = computer.check_disk(computer.read_disk(tmp_path / runs, 1.0))
+    assert (finding.verdict, finding.what) == ("fail", f"{tmp_path / 'file'}: is no folder")
+    assert "--runs" in finding.fix
+
+
 @pytest.mark.parametrize(
     ("utc_s", "synchronised", "verdict"),
     [(1.8e9, True, "ok"), (1.8e9, None, "ok"), (1.8e9, False, "warn"), (0.0, None, "warn")],

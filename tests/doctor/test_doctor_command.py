@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,19 @@ def test_the_situations_that_ship_are_whole(name):
     assert config.camera.devices
     assert config.camera.calibration == "calibration.toml"
     assert config.autopilot.address.kind == "serial"
+
+
+def test_the_page_says_which_parameters_of_its_tables_the_doctor_does_not_read():
+    section = (
+        (DOCS / "companion.md").read_text().partition("## Parameters")[2].partition("\n## ")[0]
+    )
+    said, *tables = section.split("\n###")
+    rows = [line.split("|")[1] for table in tables for line in table.splitlines() if "|" in line]
+    named = {name for row in rows for name in re.findall(r"`([A-Z0-9_]+n?)`", row)}
+    read = {
+        n for kind in (autopilot.ARDUPILOT, autopilot.PX4) for n in autopilot.parameters_of(kind)
+    }
+    assert named - read == set(re.findall(r"`([A-Z0-9_]+n?)`", said))
 
 
 def test_the_page_names_every_parameter_that_the_doctor_reads():

@@ -25,10 +25,13 @@ def bus(tmp_path_factory, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize(("armed", "verdict"), [(True, "fail"), (False, "ok")])
-def test_what_the_link_says(bus, armed, verdict):
+@pytest.mark.parametrize(
+    ("connected", "armed", "verdict"),
+    [(True, True, "fail"), (True, False, "ok"), (False, False, "fail")],
+)
+def test_what_the_link_says(bus, connected, armed, verdict):
     over = threading.Event()
-    report = AutopilotReport(0, 0, True, connected=True, armed=armed, flight_mode="GUIDED")
+    report = AutopilotReport(0, 0, True, connected=connected, armed=armed, flight_mode="GUIDED")
 
     def link() -> None:
         with closing(Publisher(bus, "link")) as out:
@@ -45,6 +48,12 @@ def test_what_the_link_says(bus, armed, verdict):
         thread.join()
     assert finding.verdict == verdict
     assert "runs here" in finding.what or "GUIDED" in finding.what
+
+
+def test_whether_it_is_armed_is_unknown_where_the_autopilot_is_not_heard():
+    (finding,) = flying.check(AutopilotReport(0, 0, True, connected=False))
+    assert "whether the vehicle is armed is unknown" in finding.what
+    assert "connect the autopilot" in finding.fix
 
 
 def test_where_nothing_runs(bus):

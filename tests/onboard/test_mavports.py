@@ -141,9 +141,10 @@ def test_tcp_without_anybody_says_so():
         open_port(parse_url(f"tcp://127.0.0.1:{free_port()}"))
 
 
-def test_a_host_that_is_none_says_so():
-    with pytest.raises(UserError, match="no host is called"):
-        open_port(parse_url("tcp://no.such.host.invalid:5760"))
+@pytest.mark.parametrize("kind", ["tcp", "udpin", "udpout"])
+def test_a_host_that_is_none_says_so(kind):
+    with pytest.raises(UserError, match=r"no host is called no\.such\.host\.invalid \([A-Z]"):
+        open_port(parse_url(f"{kind}://no.such.host.invalid:5760"))
 
 
 @pytest.mark.parametrize(

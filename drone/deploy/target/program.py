@@ -29,7 +29,7 @@ from drone.deploy.target.machine import check_fits, free_bytes, glibc, machine, 
 from drone.deploy.target.refusal import Refused
 from drone.deploy.target.releases import INCOMING, Releases, equip, examine
 from drone.deploy.target.runs import list_files, send_files
-from drone.deploy.target.services import UNIT, Service
+from drone.deploy.target.services import UNIT, Service, is_shadow
 from drone.deploy.target.unpacking import Exactly, unpack
 
 MARK = "drone-target-1"
@@ -98,6 +98,7 @@ def _probe(args: argparse.Namespace) -> int:
 
 def _install(args: argparse.Namespace) -> int:
     releases = Releases(args.base)
+    service = _service(args)
     with releases.locked(), contextlib.ExitStack() as open_files:
         incoming = releases.folder / INCOMING
         incoming.mkdir()
@@ -112,10 +113,15 @@ def _install(args: argparse.Namespace) -> int:
         stamp = args.stamp or time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         name = releases.name_for(stamp, seal)
         incoming.rename(releases.folder / name)
-        service = _enter(args, releases, name, remove=True)
+        _enter(service, releases, name, remove=True)
         gone = releases.prune(KEPT)
-    _say({"release": name, "findings": findings, "removed": gone, **service, **_state(releases)})
-    return 0
+    return _done(releases, service, name, findings, gone)
+
+
+def _service(args: argparse.Namespace) -> Service | None:
+    """Return the unit that is to be installed and restarted, None if none is."""
+    wanted = args.service or args.user_service
+    return Service(args.base, args.user_service) if wanted else None
 
 
 def _source(args: argparse.Namespace, open_files: contextlib.ExitStack) -> Exactly:
@@ -135,25 +141,21 @@ def _prepare(incoming: Path) -> None:
     equip(incoming, version, pythons()[version])
 
 
-def _enter(args: argparse.Namespace, releases: Releases, name: str, remove: bool) -> Any:
+def _enter(service: Service | None, releases: Releases, name: str, remove: bool) -> None:
     """Let a release be the current one; if its service does not start, go back.
 
     Args:
-        args: of the command.
+        service: to be installed and restarted, if one is.
         releases: of this machine.
         name: of the release.
         remove: it is new: remove it if it does not start.
-
-    Returns:
-        What became of the service, for the answer.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a connection that ends must not end this
     os.sync()  # who loses power now finds the one or the other
     last = releases.current
     releases.switch(name)
-    if not (args.service or args.user_service):
-        return {"service": None}
-    service = Service(releases.base, args.user_service)
+    if service is None:
+        return
     before = service.text
     try:
         service.install((releases.folder / name / UNIT).read_text())
@@ -163,18 +165,17 @@ def _enter(args: argparse.Namespace, releases: Releases, name: str, remove: bool
         if remove:
             shutil.rmtree(str(releases.folder / name), ignore_errors=True)
         raise Refused(f"{refusal}; {_now(last)}") from refusal
-    return {"service": str(service.path)}
 
 
 def _leave(releases: Releases, service: Service, last: str, unit: str) -> None:
-    """Go back to the release before, and let that run again."""
+    """Go back to the release before, and let that run again; without a unit before, to none."""
     releases.switch(last)
+    if not unit:
+        service.remove()
+        return
     with contextlib.suppress(Refused):
-        if last and unit:
-            service.put(unit)
-            service.restart()
-        else:
-            service.stop()
+        service.put(unit)
+        (service.restart if last else service.stop)()
 
 
 def _now(last: str) -> str:
@@ -183,6 +184,7 @@ def _now(last: str) -> str:
 
 def _rollback(args: argparse.Namespace) -> int:
     releases = Releases(args.base)
+    service = _service(args)
     with releases.locked():
         earlier = [name for name in releases.names if name < releases.current]
         if not earlier:
@@ -192,16 +194,22 @@ def _rollback(args: argparse.Namespace) -> int:
                 f"({releases.current or 'none'}); there are: {have}"
             )
         findings = examine(releases.folder / earlier[-1])
-        service = _enter(args, releases, earlier[-1], remove=False)
-    _say(
-        {
-            "release": earlier[-1],
-            "findings": findings,
-            "removed": [],
-            **service,
-            **_state(releases),
-        }
-    )
+        _enter(service, releases, earlier[-1], remove=False)
+    return _done(releases, service, earlier[-1], findings, [])
+
+
+def _done(
+    releases: Releases, service: Service | None, name: str, findings: Any, removed: Any
+) -> int:
+    """Say that a release is in use."""
+    answer = {
+        "release": name,
+        "shadow": is_shadow(releases.folder / name),
+        "findings": findings,
+        "removed": removed,
+        "service": None if service is None else str(service.path),
+    }
+    _say({**answer, **_state(releases)})
     return 0
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,16 +29,19 @@ def list_files(folder: Path, asked: TextIO, say: Callable[[Any], None]) -> int:
     wanted = set(json.loads(asked.read() or "[]"))
     files: list[dict[str, Any]] = []
     busy = set()
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        if not path.is_file() or path.is_symlink():
-            continue
+    paths = (Path(root, name) for root, _, names in os.walk(str(folder)) for name in names)
+    for path in sorted(paths):
         name = path.relative_to(folder).as_posix()
-        state = path.stat()
+        try:
+            state = path.lstat()
+            if not stat.S_ISREG(state.st_mode):
+                continue
+            digest = {"sha256": _hash(path)} if name in wanted else {}
+        except FileNotFoundError:  # deleted meanwhile
+            continue
         if -FRESH_S < time.time() - state.st_mtime < FRESH_S:
             busy.add(name.split("/")[0])
-        files.append({"path": name, "size": state.st_size})
-        if name in wanted:
-            files[-1]["sha256"] = _hash(path)
+        files.append({"path": name, "size": state.st_size, **digest})
     say({"folder": str(folder), "files": files, "busy": sorted(busy)})
     return 0
 

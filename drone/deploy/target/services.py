@@ -7,6 +7,7 @@ may give.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import subprocess
@@ -15,10 +16,19 @@ from pathlib import Path
 from drone.deploy.target.refusal import Refused
 
 UNIT = "drone.service"
+OPTIONS, SHADOW = "onboard.env", "--shadow"
+"""File of a release that says more to `drone onboard`, and the word there that lets it command
+nothing."""
 SYSTEM_UNITS = Path("/etc/systemd/system")
 SYSTEM_ONLY = "# What only the system's service manager can give"
 _SHIPPED_USER, _SHIPPED_BASE = "User=drone", "/home/drone/drone"
 _RESTART_S = 120.0
+
+
+def is_shadow(release: Path) -> bool:
+    """Return whether the service of a release commands nothing."""
+    options = release / OPTIONS
+    return options.is_file() and SHADOW in options.read_text()
 
 
 def system_unit(text: str, user: str, base: Path) -> str:
@@ -38,10 +48,21 @@ class Service:
     """The unit on this machine."""
 
     def __init__(self, base: Path, user_only: bool) -> None:
-        """Choose the system's unit where this user may, else the user's own."""
+        """Choose the system's unit where this user may, else the user's own.
+
+        Raises:
+            Refused: the user's own would run beside the system's.
+        """
         self._base = base
         self._sudo: list[str] = [] if os.geteuid() == 0 else ["sudo", "-n"]
         self.is_system = not user_only and self._may_be_system()
+        if not (self.is_system or user_only) and (SYSTEM_UNITS / UNIT).exists():
+            raise Refused(
+                f"{SYSTEM_UNITS / UNIT}: is the system's, which this user may not change without "
+                "a password (sudo -n), and a user's own would run beside it; right is sudo without "
+                f"a password, or sudo rm {SYSTEM_UNITS / UNIT} after sudo systemctl disable --now "
+                "drone"
+            )
         folder = SYSTEM_UNITS if self.is_system else Path.home() / ".config/systemd/user"
         self.path = folder / UNIT
 
@@ -84,6 +105,19 @@ class Service:
     def stop(self) -> None:
         """Stop what runs, if it does."""
         self._systemctl("stop", UNIT)
+
+    def remove(self) -> None:
+        """Stop what runs, if it does, and leave no unit; what cannot be done is left."""
+        for words in (("stop", UNIT), ("disable", UNIT)):
+            with contextlib.suppress(Refused):
+                self._systemctl(*words)
+        if self.is_system:
+            _run([*self._sudo, "rm", "-f", str(self.path)])
+        else:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+        with contextlib.suppress(Refused):
+            self._systemctl("daemon-reload")
 
     @property
     def text(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,9 +54,13 @@ class Orders:
 
 
 def write(orders: Orders, folder: Path) -> None:
-    """Write the orders where the processes look for them."""
+    """Write the orders where the processes look for them.
+
+    Paths are resolved: a link in them (`current/`) that is turned to another release while this
+    flies changes nothing for a process that is started anew.
+    """
     paths = {
-        name: None if path is None else str(path.absolute())
+        name: None if path is None else os.path.realpath(path)
         for name, path in (
             ("run", orders.run),
             ("rehearse", orders.rehearse),

@@ -12,7 +12,7 @@ import pytest
 import smallbundle
 
 from drone.config import launch_folder
-from drone.deploy.target import program
+from drone.deploy.target import program, services
 from drone.deploy.target.releases import Releases
 from drone.deploy.target.services import SYSTEM_ONLY, UNIT, system_unit, user_unit
 
@@ -99,7 +99,41 @@ def test_a_first_release_whose_service_does_not_start_leaves_nothing(tmp_path):
     assert code == 1
     assert "no release was in use before" in str(answer["error"])
     assert Releases(tmp_path / "drone").current == ""
-    assert (tmp_path / "log").read_text().splitlines()[-1] == f"--user stop {UNIT}"
+    assert not (tmp_path / f".config/systemd/user/{UNIT}").exists()
+    stopped, disabled, reloaded = (tmp_path / "log").read_text().splitlines()[-3:]
+    assert (stopped, disabled) == (f"--user stop {UNIT}", f"--user disable {UNIT}")
+    assert reloaded == "--user daemon-reload"
+
+
+def test_a_release_without_a_unit_is_left_without_one(tmp_path):
+    """What was deployed without --service is no service after one that does not start."""
+    code, first = install(tmp_path, smallbundle.make(tmp_path, "good1"))
+    systemctl(tmp_path, "elsewhere/config.toml")
+    code, _ = install(tmp_path, smallbundle.make(tmp_path, "good2"), "--user-service")
+    assert (code, Releases(tmp_path / "drone").current) == (1, first["release"])
+    assert not (tmp_path / f".config/systemd/user/{UNIT}").exists()
+
+
+def test_no_unit_of_a_user_beside_one_of_the_system_that_needs_a_password(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / UNIT).touch()
+    monkeypatch.setattr(services, "SYSTEM_UNITS", tmp_path)
+    monkeypatch.setattr(services, "_run", lambda *words: subprocess.CompletedProcess([], 1, "", ""))
+    base = tmp_path / "drone"
+    words = ["--base", str(base), "install", str(smallbundle.make(tmp_path).path), "--service"]
+    assert program.main(words) == 1
+    error = json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
+    assert error.startswith(f"{tmp_path / UNIT}: ")
+    assert "right is sudo without a password" in error
+    assert Releases(base).names == []
+
+
+@pytest.mark.parametrize(("options", "shadow"), [("--shadow --memory memory", True), ("", False)])
+def test_the_answer_says_whether_the_release_commands(tmp_path, options, shadow):
+    env = {services.OPTIONS: f'# More\nONBOARD_OPTIONS="{options}"\n'}
+    code, answer = install(tmp_path, smallbundle.make(tmp_path, **env))
+    assert (code, answer["shadow"]) == (0, shadow)
 
 
 def test_without_the_option_nothing_is_started(tmp_path):
