@@ -4,6 +4,7 @@ import json
 import math
 import tomllib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from tuningflights import CAMERA, Script, write_flight, write_flights
@@ -13,6 +14,7 @@ from drone.commands import tune
 from drone.config import Config, load
 from drone.errors import UserError
 from drone.geometry import Intrinsics, StereoCalibration
+from training.tuning import confirm
 from training.tuning.goal import OBJECTIVES
 from training.tuning.space import KNOBS, space_of
 
@@ -176,6 +178,15 @@ def test_runs_whose_oldest_file_was_removed_are_found(tmp_path):
     (tmp_path / "tuned.toml").touch()
     found = ["a/flight.mcap", "b/flight.002.mcap"]
     assert tune._logs([str(tmp_path)]) == [tmp_path / name for name in found]
+
+
+def test_a_flown_log_is_read_from_its_oldest_file(tmp_path, monkeypatch):
+    (tmp_path / "flight.001.mcap").touch()
+    read = []
+    monkeypatch.setattr(confirm, "counts_of", lambda log: read.append(log) or [0.0])
+    tuning = SimpleNamespace(space=SimpleNamespace(config=lambda _: Config()))
+    confirm.fly(tuning, [{}], [3], lambda _: iter([(3, tmp_path)]))
+    assert read == [tmp_path / "flight.001.mcap"]
 
 
 def test_where_no_folder_can_be_made_nothing_is_searched(capsys, tmp_path, monkeypatch):
