@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from drone.bench import Figure, compare, per_second
 from drone.cli import main
+from drone.commands.bench import parser
 
 
 def test_rounds_alternate_and_what_lies_between_is_not_timed() -> None:
@@ -37,6 +39,17 @@ def test_a_bench_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     assert "--rounds 0: expected at least 1" in capsys.readouterr().err
     assert main(["bench", "env", "--episodes", "101"]) == 2
     assert "number of test rooms" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["--json --save X env", "env --json --save X", "--json env --save X", "--save X env --json"],
+)
+def test_output_options_hold_before_the_suite_and_behind_it(line: str) -> None:
+    args = parser().parse_args(line.split())
+    assert (args.suite, args.json, args.save) == ("env", True, Path("X"))
+    without = parser().parse_args(["env"])
+    assert (without.json, without.save) == (False, None)
 
 
 @pytest.mark.sim

@@ -57,7 +57,8 @@ def parser() -> argparse.ArgumentParser:
         f"Without a suite: {next(iter(SUITES))}.",
         "drone bench --json\n  drone bench stack --save benchmarks/stack.json",
     )
-    _add_options(p, _suite(next(iter(SUITES))))
+    _suite(next(iter(SUITES))).add_options(p)
+    _add_output(p, None, False)
     suites = p.add_subparsers(dest="suite", metavar="suite", title="suites")
     for name in SUITES:
         suite = _suite(name)
@@ -68,7 +69,8 @@ def parser() -> argparse.ArgumentParser:
             epilog=f"example:\n  {suite.EXAMPLE}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        _add_options(sub, suite)
+        suite.add_options(sub)
+        _add_output(sub, argparse.SUPPRESS, argparse.SUPPRESS)  # what stood before the suite holds
     return p
 
 
@@ -88,10 +90,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _add_options(parser: argparse.ArgumentParser, suite: Suite) -> None:
-    suite.add_options(parser)
-    parser.add_argument("--save", type=Path, metavar="FILE", help="also write the JSON here")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, else nothing")
+def _add_output(parser: argparse.ArgumentParser, save: str | None, as_json: bool | str) -> None:
+    """Add --save and --json, with what holds where they are not given."""
+    words = {"save": "also write the JSON here", "json": "print one JSON object, else nothing"}
+    parser.add_argument("--save", type=Path, metavar="FILE", default=save, help=words["save"])
+    parser.add_argument("--json", action="store_true", default=as_json, help=words["json"])
 
 
 def _suite(name: str) -> Suite:

@@ -72,7 +72,10 @@ def _write(path: Path, picture: Rgb) -> None:
 
     if path.suffix.lower() not in (".png", ".jpg"):
         raise UserError(f"{path}: a picture ends in .png or .jpg")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkFailedError(f"{path.parent}: cannot be made: {error.strerror}") from error
     smallest = [cv2.IMWRITE_PNG_COMPRESSION, 9] if path.suffix.lower() == ".png" else []
     if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), smallest):
         raise WorkFailedError(f"{path}: cannot be written")

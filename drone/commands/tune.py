@@ -17,9 +17,9 @@ from drone.commands.common import (
     print_json,
     seed_range,
 )
-from drone.config import Config, load, loads
-from drone.errors import UserError
-from drone.runfolder import LOG_NAME, resolve_input
+from drone.config import SEEDS, Config, load, loads
+from drone.errors import UserError, WorkFailedError
+from drone.runfolder import RunFolder, resolve_input
 from drone.wholefile import write_whole
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
     logs = _logs(args.runs_to_tune_on)
     flights = _read(logs, args)
     space = _space(_before(args, flights), args)
+    _make_folder(args.output)
     tuning = _tune(flights, space, goal, args)
     result = _write(tuning, seeds, args)
     if args.json:
@@ -120,8 +121,8 @@ def run(args: argparse.Namespace) -> int:
 def _check_numbers(args: argparse.Namespace) -> None:
     if not 1 <= args.trials <= MOST_TRIALS:
         raise UserError(f"--trials {args.trials}: expected 1 to {MOST_TRIALS}")
-    if args.seed < 0:
-        raise UserError(f"--seed {args.seed}: expected 0 or more")
+    if not 0 <= args.seed < SEEDS:
+        raise UserError(f"--seed {args.seed}: expected 0 or more, and less than {SEEDS}")
     if args.workers < 0:
         raise UserError(f"--workers {args.workers}: expected a number of processes, or 0 for all")
     if args.sim_best < 1:
@@ -154,8 +155,8 @@ def _logs(arguments: Sequence[str]) -> list[Path]:
     logs: list[Path] = []
     for argument in arguments:
         path = Path(argument)
-        inside = sorted(path.glob(f"*/{LOG_NAME}")) if path.is_dir() else []
-        if inside and not (path / LOG_NAME).exists():
+        inside = [] if RunFolder(path).log.is_file() else _logs_inside(path)
+        if inside:
             logs += inside
             continue
         log = resolve_input(argument).log
@@ -166,6 +167,20 @@ def _logs(arguments: Sequence[str]) -> list[Path]:
             )
         logs.append(log)
     return list({log.resolve(): log for log in logs}.values())
+
+
+def _logs_inside(path: Path) -> list[Path]:
+    """Return the logs of a folder's run folders, also of those whose oldest file was removed."""
+    folders = sorted(path.iterdir()) if path.is_dir() else []
+    found = [RunFolder(folder).log for folder in folders if folder.is_dir()]
+    return [log for log in found if log.is_file()]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkFailedError(f"{folder}: cannot be made: {error.strerror}") from error
 
 
 def _read(logs: Sequence[Path], args: argparse.Namespace) -> list[Recorded]:
@@ -217,7 +232,6 @@ def _write(tuning: Tuning, seeds: Sequence[int], args: argparse.Namespace) -> di
     from training.tuning.written import as_json, tuned_toml
 
     folder: Path = args.output
-    folder.mkdir(parents=True, exist_ok=True)
     result = as_json(tuning)
     if seeds:
         result["confirmed"] = _confirm(tuning, seeds, args)

@@ -18,6 +18,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from drone.config import PilotConfig, SimConfig
+from drone.errors import UserError
 from drone.geometry import DistanceMeter
 from drone.sim.cameras import calibration_of
 from drone.sim.chase import ChaseView, Hud, Window, display
@@ -92,7 +93,8 @@ class RoomFlightEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     ## Start
 
     Hovering at rest 1.1 m above the floor, at a random free place with 1.5 m free ahead, in a room
-    that the seed names. `reset(seed=...)` makes all that follows repeatable, bit for bit.
+    that the seed names. `reset(seed=...)` makes all that follows repeatable, bit for bit; in a room
+    that an option names, too, another seed means another place and other noise.
 
     ## End
 
@@ -105,12 +107,22 @@ class RoomFlightEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     and 1000-9999 are never drawn. A room serves `episodes_per_room` episodes (5), each from another
     place, since building one takes a few hundred steps' time. `options` of `reset`, which hold until
     the next `reset` with a seed or options: `difficulty` (as `sim.room.difficulty`), `size` (m, a side
-    or length and width), `obstacles` (how many), `room` (exactly this room seed), `split`.
+    or length and width), `obstacles` (how many), `room` (exactly this room seed), `split`, `flight`
+    (exactly this place and noise: with `room` the same episode again and again). An option that is
+    refused changes nothing.
+
+    A room written out (`sim.room.layout`, as `drone room --save` writes it) is always the same room,
+    which only `flight` may be said of; the place of the start is random there too, not the file's.
 
     ## Keywords of `gymnasium.make`
 
     `render_mode`, `reward`, `split`, `duration_s`, `episodes_per_room`, and `sim`: a
     `drone.config.SimConfig` for another room, vehicle, camera or for faults.
+
+    ## Copies
+
+    A deep copy, or one from a pickle, has the settings and the random state, but no room: it is in
+    no episode, and its first `reset` builds a room of its own.
 
     ## Render
 
@@ -162,13 +174,13 @@ class RoomFlightEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         super().reset(seed=seed)
         self._running = False
         anew = seed is not None or options is not None
-        if anew:
-            self._options = checked_options(options or {})
         used_up = self._flights >= self._config.episodes_per_room
         if self._simulator is None or anew or used_up:
-            self._enter_room()
+            wanted = checked_options({} if options is None else options) if anew else self._options
+            self._enter_room(wanted)
+            self._options = wanted
         assert self._simulator is not None
-        output = self._simulator.reset(self._flights)
+        output = self._simulator.reset(self._flight())
         self._flights += 1
         self._steps, self._return = 0, 0.0
         motion = self._simulator.motion
@@ -221,32 +233,55 @@ class RoomFlightEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def close(self) -> None:
         """Leave the room; a second call does nothing."""
-        if self._simulator is not None:
-            self._simulator.close()
+        self._leave_room()
         if self._window is not None:
             self._window.close()
-        self._simulator = self._chase = self._window = None
+        self._window = None
         self._running = False
 
-    def _enter_room(self) -> None:
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy has: all but the room, whose physics client is this one's alone."""
+        own = {"_simulator": None, "_chase": None, "_window": None, "_running": False}
+        return self.__dict__ | own
+
+    def _enter_room(self, options: Mapping[str, Any]) -> None:
         """Build the next room, or stay where it is the same."""
-        split = self._options.get("split", self._config.split)
+        split = options.get("split", self._config.split)
         first, last = SPLITS[split]
         drawn = int(self.np_random.integers(first, last))
-        room: int = self._options.get("room", drawn)
+        room: int = options.get("room", drawn)
         config = self._config.sim.model_copy(
-            update={"room": room_config(self._config.sim.room, self._options)}
+            update={"room": room_config(self._config.sim.room, options)}
         )
+        if self._simulator is None or self._place != (room, config):
+            self._leave_room()
+            self._simulator = self._built(config, room)
+            self._place = room, config
         self._flights = 0
-        if self._simulator is not None and self._place == (room, config):
-            return
+
+    def _built(self, config: SimConfig, room: int) -> RoomSimulator:
+        try:
+            return RoomSimulator(
+                config, None, seed=room, tick_hz=self._config.rate_hz, put_back=False
+            )
+        except UserError as error:
+            raise EnvUseError(str(error)) from error
+
+    def _leave_room(self) -> None:
         if self._simulator is not None:
             self._simulator.close()
         self._simulator = self._chase = None
-        self._simulator = RoomSimulator(
-            config, None, seed=room, tick_hz=self._config.rate_hz, put_back=False
-        )
-        self._place = room, config
+
+    def _flight(self) -> int:
+        """Return what names, with the room, the next episode's start and noise.
+
+        A drawn room's episodes are counted; in one that an option names the random state decides.
+        """
+        if "flight" in self._options:
+            return int(self._options["flight"])
+        if "room" in self._options:
+            return int(self.np_random.integers(2**31))
+        return self._flights
 
     def _remember(self, output: SimOutput, motion: Kinematics) -> None:
         """Keep for `render` what it shows; a picture is made only when asked for."""
@@ -256,10 +291,16 @@ class RoomFlightEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         if self.render_mode == "human":
             self.render()
 
+    @property
+    def _room_seed(self) -> int | None:
+        """What names the room; None where it is written out."""
+        written = self._config.sim.room.layout is not None
+        return None if self._place is None or written else self._place[0]
+
     def _info(self, motion: Kinematics) -> dict[str, Any]:
         """Return what an agent may not know and a person wants to."""
         return {
-            "room": self._place[0] if self._place else None,
+            "room": self._room_seed,
             "t_s": self._steps / self._config.rate_hz,
             "position_m": tuple(motion.position_m),
             "velocity_mps": tuple(motion.velocity_mps),

@@ -63,7 +63,7 @@ def fly(
     env: gymnasium.Env[Observation, Action], policy: Callable[[Observation], Action], room: int
 ) -> Episode:
     """Fly one episode in a room, the same each time."""
-    observation, info = env.reset(seed=room, options={"room": room})
+    observation, info = env.reset(seed=room, options={"room": room, "flight": 0})
     total, flown_m, ended = 0.0, 0.0, False
     while not ended:
         before: tuple[float, ...] = info["position_m"]

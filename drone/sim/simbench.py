@@ -136,7 +136,7 @@ def _workers(number: int) -> VectorEnv:
         duration_s=3600.0,
         episodes_per_room=1 << 30,
     )
-    envs.reset(seed=ROOM_SEED, options={"room": ROOM_SEED})
+    envs.reset(seed=ROOM_SEED, options={"room": ROOM_SEED, "flight": 0})
     return envs
 
 

@@ -232,7 +232,7 @@ class LiveServer:
                 self._watched.controls.ask(str(wish["do"]), str(wish.get("note", "")))
             except WebSocketDisconnect:
                 return
-            except (ValueError, TypeError, KeyError, AttributeError, UserError):
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UserError):
                 await page.close(1003, "not a wish")
                 return
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +18,12 @@ from numpy.typing import NDArray
 
 import drone.sim.env
 from drone.config import CameraConfig, FaultConfig, RoomConfig, SimConfig
+from drone.config.room import StartConfig
 from drone.errors import UserError
 from drone.sim.env import RoomFlightEnv
-from drone.sim.envinput import SPLITS, EnvUseError, command_from
+from drone.sim.envinput import SPLITS, EnvUseError, checked_options, command_from, room_config
+from drone.sim.furnish import room_of
+from drone.sim.layout import layout_of
 
 pytestmark = pytest.mark.sim
 IDS = ("RoomFlight-v0", "RoomFlightStereo-v0")
@@ -219,6 +224,85 @@ def test_options_choose_the_room_until_the_next_reset_with_options(env: RoomFlig
     assert env.reset(seed=29)[1]["room"] >= 10_000, "a seed alone forgets options"
 
 
+def test_in_a_named_room_seeds_differ_and_no_start_comes_again(env: RoomFlightEnv) -> None:
+    options = {"room": 7, "obstacles": 0}
+
+    def starts(seed: int) -> list[tuple[float, ...]]:
+        infos = [env.reset(seed=seed, options=options)[1], *(env.reset()[1] for _ in range(6))]
+        assert {info["room"] for info in infos} == {7}
+        return [info["position_m"] for info in infos]
+
+    one, other = starts(1), starts(2)
+    assert one == starts(1)
+    assert len({*one, *other}) == 14
+
+
+def test_a_named_flight_is_one_episode_whatever_the_seed(env: RoomFlightEnv) -> None:
+    options = {"room": 7, "obstacles": 0, "flight": 0}
+    first, info = env.reset(seed=1, options=options)
+    for again in (env.reset(), env.reset(seed=2, options=options)):
+        np.testing.assert_array_equal(again[0]["image"], first["image"])
+        assert again[1]["position_m"] == info["position_m"]
+    other = env.reset(options=options | {"flight": 1})[1]
+    assert other["position_m"] != info["position_m"]
+
+
+def test_a_refused_option_changes_nothing(env: RoomFlightEnv) -> None:
+    env.reset(seed=3, options={"room": 7, "obstacles": 0})
+    for wrong in ({"size": 500}, {"room": 3, "size": 3, "obstacles": 20}):
+        with pytest.raises(EnvUseError):
+            env.reset(options=wrong)
+        assert env.reset()[1]["room"] == 7
+        assert env._simulator is not None
+        assert not env._simulator.room.obstacles
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_has_no_room_until_it_builds_its_own(env: RoomFlightEnv, copied: Any) -> None:
+    _, start = env.reset(seed=4, options={"obstacles": 0})
+    other = copied(env)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        other.step(HOVER)
+    other.reset(seed=4, options={"obstacles": 0})
+    assert env._simulator is not None
+    assert other._simulator.world.client != env._simulator.world.client
+    fly(other, AHEAD, 3)
+    other.close()
+    _, _, terminated, _, info = env.step(HOVER)  # whose drone stayed where it was
+    assert not terminated
+    assert math.dist(info["position_m"], start["position_m"]) < 0.02
+
+
+def test_numbers_of_numpy_count_as_numbers() -> None:
+    given = {
+        "size": np.array([6, 4]),
+        "obstacles": np.int64(2),
+        "room": np.int32(7),
+        "flight": np.uint8(1),
+    }
+    options = checked_options(given)
+    assert options == {"size": (6, 4), "obstacles": 2, "room": 7, "flight": 1}
+    for size in (np.int64(5), np.float32(5), [5, 5], 5):
+        room = room_config(RoomConfig(), checked_options({"size": size}))
+        assert (room.length_m, room.width_m) == (5.0, 5.0)
+
+
+def test_a_written_room_starts_anywhere_and_takes_no_other_size() -> None:
+    room = room_of(RoomConfig(obstacles=0), 5)
+    start = StartConfig(north_m=0.0, east_m=0.0)
+    layout = layout_of(room).model_copy(update={"start": start})
+    sim = EMPTY.model_copy(update={"room": RoomConfig(layout=layout)})
+    env = make(sim=sim)
+    infos = [env.reset(seed=seed)[1] for seed in (1, 2, 1)]
+    assert infos[0]["position_m"] == infos[2]["position_m"]
+    assert infos[0]["position_m"] != infos[1]["position_m"]
+    assert {info["room"] for info in infos} == {None}
+    for name, value in (("difficulty", "plain"), ("size", 5), ("room", 3), ("split", "test")):
+        with pytest.raises(EnvUseError, match=f"'{name}': the room is written out"):
+            env.reset(options={name: value})
+    env.close()
+
+
 @pytest.mark.parametrize(
     ("action", "says"),
     [
@@ -228,6 +312,7 @@ def test_options_choose_the_room_until_the_next_reset_with_options(env: RoomFlig
         (np.zeros((1, 4)), "shape"),
         (np.array(["a"] * 4), "4 numbers"),
         (np.zeros(4, complex), "4 numbers"),
+        ([[0, 0], 0, 0, 0], "4 numbers"),
     ],
 )
 def test_a_wrong_action_is_refused_at_once(action: NDArray[Any], says: str) -> None:
@@ -252,7 +337,16 @@ def test_an_action_beyond_its_limits_counts_as_the_limit() -> None:
         ({"size": 500}, "length_m = 500"),
         ({"size": "big"}, "expected m"),
         ({"size": (1, 2, 3)}, "expected m"),
+        ({"size": None}, "expected m"),
+        ({"size": 1j}, "expected m"),
+        ({"size": (5, None)}, "expected m"),
+        ({"size": np.float32(500)}, "length_m = 500"),
+        ({"size": math.nan}, "length_m = nan"),
+        ({"split": ["train"]}, "train or test"),
+        ({"flight": -1}, "expected a seed"),
         ({"obstacles": -1}, "obstacles = -1"),
+        ({"size": 2, "obstacles": 20}, "do not fit"),
+        (5, "expected a dict"),
     ],
 )
 def test_wrong_options_are_refused(env: RoomFlightEnv, options: dict[str, Any], says: str) -> None:
@@ -268,6 +362,10 @@ def test_wrong_options_are_refused(env: RoomFlightEnv, options: dict[str, Any], 
         ({"duration_s": 0}, "greater than 0"),
         ({"sim": {"camera": {"rate_hz": 7}}}, "must divide"),
         ({"sim": {"camera": {"width_px": 100}}}, "multiples"),
+        (
+            {"sim": {"room": {"length_m": 2, "width_m": 2, "obstacles": 20}}},
+            "keyword sim: .*do not fit",
+        ),
     ],
 )
 def test_wrong_keywords_are_refused(keywords: dict[str, Any], says: str) -> None:

@@ -9,7 +9,9 @@ import pytest
 from plainroom import a_pillar, a_room
 
 from drone.cli import main
+from drone.commands.room import _write
 from drone.config import Config
+from drone.errors import WorkFailedError
 from drone.sim import sheet
 
 pytestmark = pytest.mark.sim
@@ -53,6 +55,12 @@ def test_wrong_use_is_told(
 ) -> None:
     assert main(["room", *arguments]) == 2
     assert expected in capsys.readouterr().err
+
+
+def test_where_no_folder_can_be_made_it_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(WorkFailedError, match="file: cannot be made: "):
+        _write(tmp_path / "file" / "room.png", np.zeros((4, 4, 3), np.uint8))
 
 
 def test_views_look_in_different_directions() -> None:

@@ -4,14 +4,19 @@ import json
 import math
 import tomllib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from tuningflights import CAMERA, Script, write_flight, write_flights
 
 from drone.cli import main
+from drone.commands import tune
 from drone.config import Config, load
+from drone.errors import UserError
 from drone.geometry import Intrinsics, StereoCalibration
-from training.tuning.space import KNOBS
+from training.tuning import confirm
+from training.tuning.goal import OBJECTIVES
+from training.tuning.space import KNOBS, space_of
 
 SCRIPT = Script(duration_s=120.0)
 ONE_MEMORY = (
@@ -138,11 +143,61 @@ def test_explain_needs_no_flight(capsys):
     for knob in KNOBS:
         assert knob.key in out
         assert knob.words in out
-    for name in ("missed", "needless_stops", "overrides", "time_to_trust"):
-        assert name in out
+    for objective in OBJECTIVES:
+        assert f"\n{objective.name} (" in out
+    assert "missed (per 100 m): " in out
     code, out, _ = run(capsys, "--explain", "--json", "--range", "pilot.trust.max_fpr=0.1:0.2")
     tried = next(s for s in json.loads(out)["settings"] if s["key"] == "pilot.trust.max_fpr")
     assert (tried["now"], min(tried["tried"]), max(tried["tried"])) == (0.4, 0.1, 0.2)
+
+
+def test_only_what_the_configuration_takes_is_searched():
+    """The window must not be longer than that of held-out frames: 80 s does not fit 45 s."""
+    values = {k.key: k.values for k in space_of(with_trust(holdout_window_s=45.0), [], []).knobs}
+    usual = {k.key: k.values for k in space_of(Config(), [], []).knobs}
+    assert usual == {knob.key: knob.values for knob in KNOBS}
+    assert values.pop("pilot.trust.window_s") == (20.0, 40.0)
+    assert values == {key: v for key, v in usual.items() if key != "pilot.trust.window_s"}
+    short = with_trust(window_s=10.0, holdout_window_s=10.0)
+    assert "pilot.trust.window_s" not in {k.key for k in space_of(short, [], []).knobs}
+
+
+def test_a_range_is_held_against_what_flies_now():
+    asked = ["pilot.trust.window_s=50:300"]
+    with pytest.raises(UserError, match="holdout_window_s must not be less than window_s"):
+        space_of(Config(), [], asked)
+    long = space_of(with_trust(holdout_window_s=400.0), [], asked)
+    assert next(k for k in long.knobs if k.key == "pilot.trust.window_s").values[-1] == 300.0
+
+
+def test_runs_whose_oldest_file_was_removed_are_found(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a" / "flight.mcap").touch()
+    (tmp_path / "b" / "flight.002.mcap").touch()
+    (tmp_path / "tuned.toml").touch()
+    found = ["a/flight.mcap", "b/flight.002.mcap"]
+    assert tune._logs([str(tmp_path)]) == [tmp_path / name for name in found]
+
+
+def test_a_flown_log_is_read_from_its_oldest_file(tmp_path, monkeypatch):
+    (tmp_path / "flight.001.mcap").touch()
+    read = []
+    monkeypatch.setattr(confirm, "counts_of", lambda log: read.append(log) or [0.0])
+    tuning = SimpleNamespace(space=SimpleNamespace(config=lambda _: Config()))
+    confirm.fly(tuning, [{}], [3], lambda _: iter([(3, tmp_path)]))
+    assert read == [tmp_path / "flight.001.mcap"]
+
+
+def test_where_no_folder_can_be_made_nothing_is_searched(capsys, tmp_path, monkeypatch):
+    for step in ("_logs", "_read", "_before", "_space"):
+        monkeypatch.setattr(tune, step, lambda *_: None)
+    monkeypatch.setattr(tune, "_tune", lambda *_: pytest.fail("it searched before"))
+    (tmp_path / "file").touch()
+    for output in (tmp_path / "file", tmp_path / "file" / "below"):
+        code, out, err = run(capsys, "runs", "-o", output)
+        assert (code, out) == (1, "")
+        assert f"{output}: cannot be made: " in err
 
 
 @pytest.mark.slow
@@ -287,6 +342,7 @@ def test_requirements_that_contradict_each_other(runs, capsys, tmp_path):
         (("--require", "missed>2"), "expected name<=number"),
         (("--trials", "0"), "expected 1 to"),
         (("--seed", "-1"), "expected 0 or more"),
+        (("--seed", "99999999999"), "less than 2147483648"),
         (("--workers", "-1"), "number of processes"),
         (("--sim-seeds", "0-1"), "goes with --sim"),
         (("--sim-best", "0"), "expected 1 or more"),

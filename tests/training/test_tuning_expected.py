@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from training.tuning.charts import front_chart
 from training.tuning.expected import (
     expected,
     figures_with_intervals,
@@ -119,3 +120,65 @@ def test_what_holds_on_flights_that_the_choice_had_not_seen_is_recommended():
     tuning = recommended(np.vstack([np.full(4, 10.0), np.full(4, 4.0)]))
     assert tuning.withheld is None
     assert tuning.changed == {"pilot.trust.max_fpr": (0.4, 0.39)}
+
+
+def flown(metres, seconds=90.0):
+    """Return counts of flights without any event, by mono's way and the seconds until trust."""
+    return np.array([[0, 0, 0, m, seconds, 1.0] for m in metres])
+
+
+def test_flights_without_mono_make_no_rate_absurd():
+    """0.36 m in one of four flights: a draw of the others alone has no rate, not a giant one."""
+    counts = flown([0.36, 0.0, 0.0, 0.0])
+    stated = expected(counts, GOAL)
+    for name in ("missed", "needless_stops", "overrides"):
+        assert stated[name]["low"] <= stated[name]["mean"] <= stated[name]["high"] < 3000
+    assert stated["cost"]["high"] < 30_000
+    change = gain(counts, counts, GOAL)  # warnings are errors
+    assert (change["mean"], change["low"], change["high"]) == (0, 0, 0)
+
+
+def test_no_time_to_trust_is_longer_than_the_flight():
+    counts = np.array([[0, 0, 0, 50.0, s, 1.0] for s in (57.25, 90.0, 79.95, 90.0)])
+    assert expected(counts, GOAL)["time_to_trust"]["high"] > 100  # it is not known how long
+    stated = expected(counts, GOAL, [90.0] * 4)["time_to_trust"]
+    assert stated["low"] < 57.25
+    assert stated["high"] == 90.0
+
+
+def put_together_of(*counts, goal=GOAL):
+    settings = tuple({"pilot.trust.max_fpr": 0.4 - 0.01 * k} for k in range(len(counts)))
+    return put_together((), None, goal, Tried(settings, np.stack(counts), 1.0), len(counts) - 1)
+
+
+def test_too_little_way_under_mono_recommends_nothing_and_says_so():
+    before, after = flown([0.4, 0.0, 0.0]), flown([0.4, 0.0, 0.0], 60.0)
+    tuning = put_together_of(before, after)
+    assert (tuning.chosen, tuning.short_m) == (0, pytest.approx(0.4))
+    assert "flown straight on for 0.4 m in all flights together" in tuning.notes[0]
+    assert "in 2 of 3 flights mono never flew straight on" in tuning.notes[1]
+    enough = put_together_of(flown([40.0] * 3), flown([40.0] * 3, 60.0))
+    assert (enough.chosen, enough.short_m) == (1, None)
+
+
+def test_time_to_trust_alone_needs_no_way_under_mono():
+    goal = goal_of(["time_to_trust"], [])
+    tuning = put_together_of(flown([0.4, 0.0, 0.0]), flown([0.4, 0.0, 0.0], 60.0), goal=goal)
+    assert (tuning.chosen, tuning.short_m) == (1, None)
+
+
+def test_what_saves_nothing_on_flights_not_seen_is_not_recommended():
+    same = put_together_of(flown([40.0] * 3), flown([40.0] * 3))
+    assert (same.chosen, same.withheld) == (0, 0.0)
+    assert "saved nothing on flights that the choice had not seen" in same.notes[0]
+
+
+def test_where_mono_never_flew_before_the_chart_has_what_is_chosen():
+    tuning = put_together_of(flown([0.0] * 3), flown([40.0] * 3, 60.0))
+    assert tuning.chosen == 1
+    assert tuning.before["cost"]["mean"] is None
+    drawn = front_chart(tuning, "needless_stops", "missed")  # warnings are errors
+    assert "chosen:" in drawn
+    assert "before:" not in drawn
+    assert "nan" not in drawn
+    assert "inf" not in drawn

@@ -84,6 +84,12 @@ def test_requirements_that_contradict_each_other_say_what_can_be_reached():
     assert "needless_stops down to 2" in message
 
 
+def test_where_mono_never_flies_it_is_said_that_too_little_is_known():
+    tried = counts((0, 0, 0, 0.0, 30.0))
+    assert choose(tried, goal_of([], [])) == -1
+    assert "would mono have flown straight on" in unreachable(tried, goal_of([], []))
+
+
 def test_front_by_hand():
     figures = np.array(
         [

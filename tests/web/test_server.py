@@ -121,6 +121,17 @@ def test_a_wrong_wish_ends_the_conversation_and_asks_for_nothing(served, wish):
     assert watched.controls.take().asked is Asked.NOTHING
 
 
+def test_a_wish_nested_too_deeply_to_be_read_is_a_wrong_one(served):
+    _, server, token = served
+    with talk(server) as page:
+        page.send(token)
+        page.recv(10)
+        page.send("[" * 4000)
+        with pytest.raises(ConnectionClosed) as closed:
+            drain(page)
+    assert closed.value.rcvd.code == 1003
+
+
 def address_of(*words):
     parser = argparse.ArgumentParser()
     add_web_options(parser)

@@ -98,12 +98,17 @@ def roc_chart(before: Told, after: Told, asked: PilotConfig) -> str:
 
 
 def front_chart(tuning: Tuning, across: str, up: str) -> str:
-    """Return settings by two objectives: all, the front, what flies now, and the chosen one."""
+    """Return settings by two objectives: all, the front, what flies now, and the chosen one.
+
+    A setting under which mono never flies has no place in it.
+    """
     figures = figures_of(tuning.tried.counts)
     columns = [NAMES.index(across), NAMES.index(up)]
     points = figures[:, columns]
-    there = [*tuning.front, 0, tuning.chosen]
-    high = [_round_high(float(points[there, k].max())) for k in (0, 1)]
+    named = [("before", 0, BEFORE), ("chosen", tuning.chosen, AFTER)]
+    named = [entry for entry in named if np.isfinite(points[entry[1]]).all()]
+    there = points[[*tuning.front, *(k for _, k, _ in named)]]
+    high = [_round_high(float(there[:, k].max(initial=0.0))) for k in (0, 1)]
     plot = Plot(Scale(0, high[0], 52, 420), Scale(0, high[1], 300, 26))
     shown = np.flatnonzero((points <= high).all(axis=1))
     shown = shown[:: max(1, len(shown) // _MOST_DOTS)]
@@ -113,11 +118,9 @@ def front_chart(tuning: Tuning, across: str, up: str) -> str:
         plot.x_axis(round_ticks(0, high[0], 6), _axis(across)),
         *(mark(x[k], y[k], "dot", "tried", "", 1.6) for k in shown),
         *(mark(x[k], y[k], "dot", "front", _title(figures[k]), 3.2) for k in tuning.front),
-        mark(x[0], y[0], "dot", f"point {BEFORE}", f"before: {_title(figures[0])}", 6.5),
-        mark(
-            *(x[tuning.chosen], y[tuning.chosen], "dot", f"point {AFTER}"),
-            f"chosen: {_title(figures[tuning.chosen])}",
-            6.5,
+        *(
+            mark(x[k], y[k], "dot", f"point {style}", f"{name}: {_title(figures[k])}", 6.5)
+            for name, k, style in named
         ),
     ]
     return picture(440, 336, parts, f"Settings by {across} and {up}", "square")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drone.config import Config
-from drone.runfolder import LOG_NAME
+from drone.runfolder import RunFolder
 from training.tuning.expected import figures_with_intervals, per_flight
 from training.tuning.goal import Goal, cost_of, figures_of
 from training.tuning.recorded import read_recorded
@@ -71,7 +71,7 @@ def fly(
     for setting in settings:
         runs = dict(fly_many([_seeded(tuning.space.config(setting), seed) for seed in seeds]))
         folders = tuple(runs[seed] for seed in seeds)
-        counts = np.array([counts_of(folder / LOG_NAME) for folder in folders])
+        counts = np.array([counts_of(RunFolder(folder).log) for folder in folders])
         flown.append(Flown(setting, counts, folders))
     return flown
 

@@ -9,7 +9,7 @@ flights that a choice had seen: each flight is judged by the choice that the oth
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,15 +64,16 @@ def figures_with_intervals(counts: Floats, goal: Goal) -> Figures:
     return figures
 
 
-def expected(counts: Floats, goal: Goal) -> Figures:
+def expected(counts: Floats, goal: Goal, lengths_s: Sequence[float] = ()) -> Figures:
     """Return what one more flight will come to, with the interval in which 95 % of such lie.
 
     Args:
         counts: by choices that did not see the flight, (flights, counts).
         goal: what the cost is.
+        lengths_s: of each flight, which its time to trust cannot exceed; none: not known.
     """
     rng = np.random.default_rng(1)
-    flights = _new_flights(counts, rng)
+    flights = _new_flights(counts, np.array(lengths_s or [math.inf] * len(counts)), rng)
     means = figures_with_intervals(counts, goal)
     drawn = figures_of(flights[:, None, :])
     values = {o.name: drawn[:, k] for k, o in enumerate(OBJECTIVES)} | {
@@ -92,6 +93,8 @@ def expected(counts: Floats, goal: Goal) -> Figures:
 def gain(before: Floats, after: Floats, goal: Goal) -> dict[str, float | int | None]:
     """Return by how much the cost falls, after minus before, paired over flights.
 
+    Draws in which mono never flew, before or after, have no cost and are left out.
+
     Args:
         before: (flights, counts).
         after: of the same flights, by choices that did not see them.
@@ -99,9 +102,12 @@ def gain(before: Floats, after: Floats, goal: Goal) -> dict[str, float | int | N
     """
     rng = np.random.default_rng(2)
     drawn = rng.integers(len(before), size=(DRAWS, len(before)))
-    change = cost_of(figures_of(after[drawn]), goal) - cost_of(figures_of(before[drawn]), goal)
-    mean = float(cost_of(figures_of(after), goal) - cost_of(figures_of(before), goal))
-    return _figure(mean, _interval(change), len(before))
+    with np.errstate(invalid="ignore"):  # infinite minus infinite is unknown
+        change, mean = (
+            cost_of(figures_of(now), goal) - cost_of(figures_of(was), goal)
+            for now, was in ((after[drawn], before[drawn]), (after, before))
+        )
+    return _figure(float(mean), _interval(change), len(before))
 
 
 def _resampled(counts: Floats, rng: np.random.Generator) -> Floats:
@@ -109,25 +115,29 @@ def _resampled(counts: Floats, rng: np.random.Generator) -> Floats:
     return drawn
 
 
-def _new_flights(counts: Floats, rng: np.random.Generator) -> Floats:
+def _new_flights(counts: Floats, lengths_s: Floats, rng: np.random.Generator) -> Floats:
     """Return draws of one more flight, (draws, counts): of its length, its luck, and ours.
 
     Events come by chance (Poisson) at a rate that differs from flight to flight (gamma) around a
     mean that is itself known from few flights only (bootstrap, and half an event that was not
-    seen); seconds are log-normal, with Student's t for the unknown spread.
+    seen); seconds are log-normal, with Student's t for the unknown spread, and no more than the
+    flight has. Events are NaN in draws whose mean is of flights in which mono never flew.
     """
-    new = counts[rng.integers(len(counts), size=DRAWS)].copy()
+    like = rng.integers(len(counts), size=DRAWS)
+    new = counts[like].copy()
     total = _resampled(counts, rng).sum(axis=1)
+    known = total[:, METRES] > 0
+    metres = np.where(known, total[:, METRES], 1.0)
     for objective in OBJECTIVES:
         column = objective.column
         if objective.is_rate:
-            metres = np.maximum(total[:, METRES], 1e-9)
             mean = rng.gamma(total[:, column] + 0.5) / metres
             spread = _spread(counts[:, column], counts[:, METRES])
             luck = rng.gamma(1 / spread, spread, DRAWS) if spread > 0 else 1.0
-            new[:, column] = rng.poisson(mean * luck * new[:, METRES])
+            events = rng.poisson(mean * luck * new[:, METRES])
+            new[:, column] = np.where(known, events, np.nan)
         else:
-            new[:, column] = _log_normal(counts[:, column], rng)
+            new[:, column] = np.minimum(_log_normal(counts[:, column], rng), lengths_s[like])
     return new
 
 

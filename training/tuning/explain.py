@@ -38,7 +38,7 @@ def in_words(space: Space) -> str:
     parts = ["What is tuned:", ""]
     parts += [line for knob in space.knobs for line in _lines(space, knob)]
     parts += ["What it is judged by (the smaller the better):", ""]
-    parts += [f"{o.name} ({o.unit.strip('/')}): {o.words}." for o in OBJECTIVES]
+    parts += [f"{o.name} ({o.unit.replace('/', 'per ')}): {o.words}." for o in OBJECTIVES]
     return "\n".join(parts) + "\n"
 
 

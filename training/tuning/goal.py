@@ -83,6 +83,9 @@ NAMES = tuple(objective.name for objective in OBJECTIVES)
 DEFAULT_WEIGHTS = {"missed": 2.0, "needless_stops": 1.0, "overrides": 10.0, "time_to_trust": 0.1}
 LEAST_WAY = 0.8
 """Mono must still fly this share of the way that it flew before."""
+LEAST_M = 20.0
+"""Over so much way under mono, in all flights together, one event is already 5 per 100 m: over
+less, rates are luck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,11 @@ class Goal:
 
     weights: Mapping[str, float]
     limits: Mapping[str, float]
+
+    @property
+    def by_rates(self) -> bool:
+        """Something per 100 m is minimised."""
+        return any(o.is_rate for o in OBJECTIVES if self.weights.get(o.name))
 
     @property
     def words(self) -> str:
@@ -225,8 +233,14 @@ def _number(text: str, where: str) -> float:
 
 
 def unreachable(counts: Floats, goal: Goal) -> str:
-    """Return why no setting is admissible, with what could be reached, in words."""
+    """Return why no setting can be chosen, with what could be reached, in words."""
     figures = figures_of(counts)
+    if not goal.limits:
+        return (
+            f"too little to tune on: with none of {len(figures)} settings would mono have flown "
+            "straight on in these flights, so nothing is known per 100 m; missing: flights in "
+            "which mono has learned enough to be trusted, longer ones or from a memory"
+        )
     asked = ", ".join(f"{name}<={limit:g}" for name, limit in goal.limits.items())
     each = [f"{name} down to {figures[:, NAMES.index(name)].min():.3g}" for name in goal.limits]
     together = _nearest(figures, goal)

@@ -10,10 +10,13 @@ since each way of remembering (see `training.tuning.curves`) has to go through e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from drone.config import Config, load
+from pydantic import ValidationError
+
+from drone.config import Config
+from drone.config.loading import explain
 from drone.errors import UserError
 
 Value = float | int
@@ -147,7 +150,7 @@ def value_of(config: Config, key: str) -> Any:
 
 
 def space_of(before: Config, fixed: Sequence[str], ranges: Sequence[str]) -> Space:
-    """Return what is searched.
+    """Return what is searched: of the usual values those that the configuration takes.
 
     Args:
         before: the configuration to be improved.
@@ -158,12 +161,30 @@ def space_of(before: Config, fixed: Sequence[str], ranges: Sequence[str]) -> Spa
         UserError: such a range cannot be searched, or nothing is left to search.
     """
     knobs = {knob.key: knob for knob in KNOBS if knob.key not in fixed}
+    asked: dict[str, Knob] = {}
     for text in ranges:
         key, low, high = _range(text, knobs, fixed)
-        knobs[key] = _within(knobs[key], low, high, text)
-    if not knobs:
+        asked[key] = _within(asked.get(key, knobs[key]), low, high, text, before)
+    searched = [asked.get(key) or _accepted(knob, before) for key, knob in knobs.items()]
+    if not searched:
         raise UserError("--set fixes everything that could be tuned: nothing is left to search")
-    return Space(before, tuple(knobs.values()))
+    return Space(before, tuple(knob for knob in searched if knob.values))
+
+
+def _accepted(knob: Knob, before: Config) -> Knob:
+    """Return a knob with those of its values that fit the other settings."""
+    values = tuple(v for v in knob.values if not _refusal(before, knob.key, v))
+    return replace(knob, values=values)
+
+
+def _refusal(before: Config, key: str, value: Value) -> str:
+    """Return why a configuration does not take a value; nothing where it does."""
+    tree = with_values(before, {key: value}).model_dump(mode="json", exclude_none=True)
+    try:
+        Config.model_validate(tree)
+    except ValidationError as error:
+        return explain(error)
+    return ""
 
 
 def _range(text: str, knobs: Mapping[str, Knob], fixed: Sequence[str]) -> tuple[str, float, float]:
@@ -187,16 +208,15 @@ def _range(text: str, knobs: Mapping[str, Knob], fixed: Sequence[str]) -> tuple[
     return key, *ends
 
 
-def _within(knob: Knob, low: float, high: float, text: str) -> Knob:
+def _within(knob: Knob, low: float, high: float, text: str, before: Config) -> Knob:
     """Return a knob with as many values between other bounds."""
     whole = all(isinstance(value, int) for value in knob.values)
     if whole and not (low.is_integer() and high.is_integer()):
         raise UserError(f"--range {text!r}: {knob.key} is a whole number")
     for end in (low, high):
-        try:
-            load(None, [f"{knob.key}={int(end) if whole else end}"])
-        except UserError as error:
-            raise UserError(f"--range {text!r}: {str(error).partition(': ')[2]}") from error
+        refusal = _refusal(before, knob.key, int(end) if whole else end)
+        if refusal:
+            raise UserError(f"--range {text!r}: {refusal}")
     steps = max(len(knob.values) - 1, 1)
     values = [low + (high - low) * k / steps for k in range(steps + 1)]
     rounded = {round(value) if whole else round(value, 6) for value in values}

@@ -22,7 +22,16 @@ from training.tuning.checks import (
     check_strategy,
 )
 from training.tuning.expected import Figures
-from training.tuning.goal import Goal, choose, cost_of, figures_of, front_of, unreachable
+from training.tuning.goal import (
+    LEAST_M,
+    METRES,
+    Goal,
+    choose,
+    cost_of,
+    figures_of,
+    front_of,
+    unreachable,
+)
 from training.tuning.recorded import Recorded
 from training.tuning.replay import Flight
 from training.tuning.search import Bench, Tried, replayer, search
@@ -64,7 +73,10 @@ class Tuning:
         after: figures of the choice on the flights it was made on.
         expected: figures of one more flight.
         gain: change of the cost, judged on flights that a choice had not seen.
-        withheld: by how much the cost rose on those, so that nothing is recommended; else None.
+        withheld: by how much the cost rose on those, or 0 where it did not fall, so that nothing
+            is recommended; else None.
+        short_m: way under mono by choices on those, where it is too little to recommend by; else
+            None.
     """
 
     flights: tuple[Recorded, ...]
@@ -79,6 +91,7 @@ class Tuning:
     expected: Figures
     gain: dict[str, float | int | None]
     withheld: float | None = None
+    short_m: float | None = None
 
     @property
     def setting(self) -> dict[str, Value]:
@@ -101,11 +114,18 @@ class Tuning:
         """What a reader should know before flying with it."""
         notes = [f"{f.path}: {f.damaged}" for f in self.flights if f.damaged]
         high = self.gain["high"]
-        if self.withheld is not None:
+        if self.short_m is not None:
             notes.append(
-                f"nothing is recommended: what is best on {len(self.flights)} flights raised the "
-                f"cost by {self.withheld:.3g} on flights that the choice had not seen; they are "
-                "too few to tell settings apart, more or longer flights are needed"
+                "nothing is recommended: by the best setting mono would have flown straight on for "
+                f"{self.short_m:.1f} m in all flights together, and over less than {LEAST_M:g} m "
+                "rates per 100 m are luck; flights in which mono is trusted for longer are needed"
+            )
+        elif self.withheld is not None:
+            did = f"raised the cost by {self.withheld:.3g}" if self.withheld else "saved nothing"
+            notes.append(
+                f"nothing is recommended: what is best on {len(self.unseen)} flights {did} on "
+                "flights that the choice had not seen; they are too few to tell settings apart, "
+                "more or longer flights are needed"
             )
         elif not self.changed:
             notes.append("no setting tried is better than what flies now: nothing is changed")
@@ -113,6 +133,12 @@ class Tuning:
             notes.append(
                 "the gain is not certain: judged on flights that the choice had not seen, the cost "
                 "may also rise; more flights would tell"
+            )
+        without = int(np.count_nonzero(self.unseen[:, METRES] == 0))
+        if without:
+            notes.append(
+                f"in {without} of {len(self.unseen)} flights mono never flew straight on: what is "
+                "per 100 m, and the cost by it, rests on the others"
             )
         return notes
 
@@ -153,7 +179,7 @@ def tune(
 def put_together(
     flights: Sequence[Recorded], space: Space, goal: Goal, tried: Tried, chosen: int
 ) -> Tuning:
-    """Return what was found; a choice that does worse on flights it had not seen is none.
+    """Return what was found; a choice that does no better on flights it had not seen is none.
 
     Args:
         flights: that were tuned on.
@@ -163,9 +189,12 @@ def put_together(
         chosen: position of the best.
     """
     unseen = outlook.judged_by_others(tried.counts, goal)
-    was, withheld = tried.counts[0], None
+    was, withheld, short_m = tried.counts[0], None, None
+    way_m = float(unseen[:, METRES].sum())
     change = outlook.gain(was, unseen, goal)["mean"]
-    if chosen and change is not None and change > 0:
+    if goal.by_rates and way_m < LEAST_M:
+        chosen, unseen, short_m = 0, was, way_m
+    elif chosen and change is not None and change >= 0:
         chosen, unseen, withheld = 0, was, change
     return Tuning(
         flights=tuple(flights),
@@ -177,9 +206,10 @@ def put_together(
         unseen=unseen,
         before=outlook.figures_with_intervals(was, goal),
         after=outlook.figures_with_intervals(tried.counts[chosen], goal),
-        expected=outlook.expected(unseen, goal),
+        expected=outlook.expected(unseen, goal, [float(f.t_s[-1]) for f in flights]),
         gain=outlook.gain(was, unseen, goal),
         withheld=withheld,
+        short_m=short_m,
     )
 
 
