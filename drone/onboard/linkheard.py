@@ -19,7 +19,7 @@ from drone.messages import Vector3, VehicleState
 from drone.onboard.linkfacts import Channels, Ground, Heartbeat
 from drone.onboard.losses import fresh
 from drone.onboard.manners import PX4, Manner
-from drone.onboard.timesync import ClockSync
+from drone.onboard.timesync import ClockSync, began_anew
 
 MAV_MODE_FLAG_SAFETY_ARMED = 128
 MAV_CMD_DO_SET_MODE = 176
@@ -47,7 +47,7 @@ class Heard:
     Attributes:
         heartbeat: None before the first.
         channels: likewise.
-        vehicle: likewise; made of each attitude with the latest position.
+        vehicle: likewise; made of each attitude with the latest position, as old as the older.
         ground: where the vehicle is.
         home_m: NED, None before it was told.
         refused: the latest order was.
@@ -55,8 +55,9 @@ class Heard:
         version: major, minor, patch of its software, None before it was told.
         clock: the autopilot's against ours.
         asked_clock_ns: when it was asked last.
+        stamps_ns: the latest of what it measured, by its own clock, by name of the message.
         came_ns: when each message came last, by name.
-        position: when it came, where, and how fast, NED.
+        position: when it was measured, where, and how fast, NED.
         believed: when the autopilot last told whether it believes its velocity, and whether.
         globe: latitude, longitude, 1e-7 degrees, and altitude, mm, of `home` and `origin`.
         battery: share left and voltage.
@@ -73,6 +74,7 @@ class Heard:
     version: tuple[int, int, int] | None = None
     clock: ClockSync = ClockSync()
     asked_clock_ns: int = -1
+    stamps_ns: dict[str, int] = field(default_factory=dict)
     came_ns: dict[str, int] = field(default_factory=dict)
     position: tuple[int, Vector3, Vector3] = (-NS_PER_S, UNKNOWN, UNKNOWN)
     believed: tuple[int, bool] = (-NS_PER_S, False)
@@ -98,7 +100,19 @@ def _heartbeat(heard: Heard, message: Any, now_ns: int) -> None:
     heard.heartbeat = Heartbeat(now_ns, message.autopilot, message.custom_mode, armed, message.type)
 
 
+def _measured_ns(heard: Heard, message: Any, now_ns: int) -> int:
+    """Return when something was measured, by our clock; what began anew has no answers yet."""
+    name, theirs_ns = message.get_type(), message.time_boot_ms * 1_000_000
+    stamp_ns = heard.clock.ours_ns(theirs_ns, now_ns)
+    if began_anew(heard.stamps_ns.get(name, 0), theirs_ns):
+        heard.clock = ClockSync()
+        heard.stamps_ns.clear()
+    heard.stamps_ns[name] = theirs_ns
+    return stamp_ns
+
+
 def _attitude(heard: Heard, message: Any, now_ns: int) -> None:
+    stamp_ns = _measured_ns(heard, message, now_ns)
     at_ns, place_m, velocity_mps = heard.position
     if not (fresh(at_ns, now_ns, POSITION_S) and heard.believes(now_ns)):
         place_m, velocity_mps = UNKNOWN, UNKNOWN
@@ -108,7 +122,7 @@ def _attitude(heard: Heard, message: Any, now_ns: int) -> None:
     turned = quaternion_from_euler(*angles) if known else (math.nan, *UNKNOWN)
     heard.vehicle = VehicleState(
         seq=heard.vehicle.seq + 1 if heard.vehicle else 0,
-        stamp_ns=heard.clock.ours_ns(message.time_boot_ms * 1_000_000, now_ns),
+        stamp_ns=min(stamp_ns, at_ns) if known else stamp_ns,
         valid=known,
         position_m=place_m,
         velocity_mps=velocity_mps,
@@ -122,7 +136,8 @@ def _attitude(heard: Heard, message: Any, now_ns: int) -> None:
 
 def _position(heard: Heard, message: Any, now_ns: int) -> None:
     place_m = (message.x, message.y, message.z)
-    heard.position = (now_ns, place_m, (message.vx, message.vy, message.vz))
+    stamp_ns = _measured_ns(heard, message, now_ns)
+    heard.position = (stamp_ns, place_m, (message.vx, message.vy, message.vz))
 
 
 def _status(heard: Heard, message: Any, now_ns: int) -> None:
