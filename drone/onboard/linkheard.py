@@ -17,6 +17,7 @@ from drone.clock import NS_PER_S
 from drone.geometry import quaternion_from_euler
 from drone.messages import Vector3, VehicleState
 from drone.onboard.linkfacts import Channels, Ground, Heartbeat
+from drone.onboard.linkmessages import OWN_COMPONENT
 from drone.onboard.losses import fresh
 from drone.onboard.manners import PX4, Manner
 from drone.onboard.timesync import ClockSync, began_anew
@@ -34,6 +35,10 @@ POSITION_S = 0.5
 """An older position does not belong to an attitude."""
 BELIEF_S = 1.5
 """What the estimator said of itself counts for so long; unasked, PX4 says it once a second."""
+GROUND_S = 2.0
+"""Where the vehicle is, told five times a second, is unknown after so long."""
+RECEIVER_S = 3.0
+"""Likewise whether its RC receiver is well, told twice a second."""
 _EARTH_M = 6378137.0
 """Radius of WGS 84 at the equator."""
 _NOTHING_16 = 65535
@@ -48,7 +53,7 @@ class Heard:
         heartbeat: None before the first.
         channels: likewise.
         vehicle: likewise; made of each attitude with the latest position, as old as the older.
-        ground: where the vehicle is.
+        ground: where the vehicle is, as it was told last.
         home_m: NED, None before it was told.
         refused: the latest order was.
         parameters: by name.
@@ -86,6 +91,23 @@ class Heard:
     def manner(self) -> Manner | None:
         """How the autopilot wants to be dealt with, None where that is unknown."""
         return None if self.heartbeat is None else self.heartbeat.manner
+
+    def ground_at(self, now_ns: int) -> Ground:
+        """Return where the vehicle is, UNKNOWN where nothing was told of late."""
+        return self.ground if self._came("EXTENDED_SYS_STATE", now_ns, GROUND_S) else Ground.UNKNOWN
+
+    def receiver_ill(self, now_ns: int) -> str:
+        """Return in words why RC channels do not count; empty where they do."""
+        if self.rc_lost:
+            return "the autopilot says that its RC receiver is not well"
+        repeats = self.manner is not None and self.manner.repeats_rc
+        if repeats and not self._came("SYS_STATUS", now_ns, RECEIVER_S):
+            return "the autopilot does not say whether its RC receiver is well (SYS_STATUS)"
+        return ""
+
+    def _came(self, name: str, now_ns: int, longest_s: float) -> bool:
+        came_ns = self.came_ns.get(name)
+        return came_ns is not None and fresh(came_ns, now_ns, longest_s)
 
     def believes(self, now_ns: int) -> bool:
         """Return whether the autopilot itself believes the velocity that it sends."""
@@ -192,7 +214,8 @@ def _place_home(heard: Heard) -> None:
 
 
 def _acknowledged(heard: Heard, message: Any, now_ns: int) -> None:
-    if message.command == MAV_CMD_DO_SET_MODE:
+    ours = message.target_component in (0, OWN_COMPONENT)  # 0: it does not say whose
+    if ours and message.command == MAV_CMD_DO_SET_MODE:
         good = (MAV_RESULT_ACCEPTED, MAV_RESULT_IN_PROGRESS)
         heard.refused = message.result not in good
 

@@ -562,6 +562,41 @@ def test_a_refused_order_is_known_and_forgotten_with_the_next(make):
     assert not line.link.heard.refused
 
 
+def test_an_order_that_another_station_was_refused_is_not_ours(make):
+    line = make()
+    line.peer.send(line.peer.heartbeat())
+    line.take()
+    command = dialect.MAV_CMD_DO_SET_MODE
+    for component, refused in ((190, False), (OWN_COMPONENT, True)):
+        ack = dialect.MAVLink_command_ack_message(command, 4, 0, 0, 1, component)
+        line.peer.send(ack)
+        line.take()
+        assert line.link.heard.refused == refused
+
+
+def test_where_the_vehicle_is_and_whether_rc_is_well_are_known_for_seconds_only(make):
+    line = make()
+    line.peer.send(line.peer.heartbeat(), line.peer.rc())
+    line.take()
+    heard = line.link.heard
+    assert heard.ground_at(line.now_ns) is Ground.UNKNOWN
+    assert "does not say whether its RC receiver" in heard.receiver_ill(line.now_ns)
+    line.peer.send(line.peer.battery(), line.peer.ground())
+    line.take()
+    assert heard.ground_at(line.now_ns + ns_from_s(1.9)) is Ground.IN_AIR
+    assert heard.ground_at(line.now_ns + ns_from_s(2.1)) is Ground.UNKNOWN
+    assert heard.receiver_ill(line.now_ns + ns_from_s(2.9)) == ""
+    assert "SYS_STATUS" in heard.receiver_ill(line.now_ns + ns_from_s(3.1))
+    line.peer.rc_lost = True
+    line.peer.send(line.peer.battery())
+    line.take()
+    assert "is not well" in heard.receiver_ill(line.now_ns)
+    line.peer.kind, line.peer.rc_lost = 12, False  # PX4 falls silent instead
+    line.peer.send(line.peer.heartbeat(), line.peer.battery())
+    line.take()
+    assert heard.receiver_ill(line.now_ns + ns_from_s(60)) == ""
+
+
 def test_parameters_and_version_are_read(make):
     line = make()
     line.peer.send(

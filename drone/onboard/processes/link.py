@@ -255,9 +255,10 @@ class Link:
         return LinkInputs(
             now_ns=now_ns,
             heartbeat=heard.heartbeat,
-            channels=None if heard.rc_lost else heard.channels,
+            channels=heard.channels,
+            receiver_ill=heard.receiver_ill(now_ns),
             vehicle=heard.vehicle,
-            ground=heard.ground,
+            ground=heard.ground_at(now_ns),
             home_m=heard.home_m,
             decision=self._decision,
             withdraw=now_ns - self._withdraw_ns <= ns_from_s(WISH_S),
