@@ -36,7 +36,7 @@ TRAINER_END_S = 60.0
 """It saves its memory."""
 POLL_S = 0.1
 END_POLL_S = 0.02
-HURRIED_S = 0.5
+HURRIED_S = 1.0
 """So long a process has to end where a second signal hurries."""
 USAGE_S = 2.0
 ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
