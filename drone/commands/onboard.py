@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -264,7 +264,8 @@ def _fly(orders: Orders, folder: Path, args: argparse.Namespace) -> Supervisor:
         nonlocal shown
         words = "; ".join(f"{role}: {flying.details[role]}" for role in sorted(flying.details))
         if words != shown and not args.json and sys.stderr.isatty():
-            print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)  # noqa: T201
+            with suppress(OSError):  # the terminal is gone: fly on
+                print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)  # noqa: T201
             shown = words
         return end_s is None or time.monotonic() < end_s
 

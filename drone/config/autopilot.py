@@ -171,8 +171,9 @@ class AutopilotConfig(Section):
     land_after_s: Annotated[float, Field(gt=0, le=60)] = 3.0
     """A pilot process that is silent for so long is given up: the autopilot is told to land."""
     needs_flight: bool = True
-    """No set-points of the pilot chain while the autopilot says it stands on the ground or takes
-    off. A rehearsal on the bench, without propellers, sets it false."""
+    """No set-points of the pilot chain unless the autopilot says that the vehicle flies: not while
+    it stands on the ground, takes off, or says nothing. A rehearsal on the bench, without
+    propellers, sets it false."""
     limits: LinkLimitsConfig = LinkLimitsConfig()
     reactions: ReactionsConfig = ReactionsConfig()
     obstacle_hz: Annotated[float, Field(gt=0, le=20)] = 10.0

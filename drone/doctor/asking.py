@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 from drone.config.autopilot import AutopilotConfig
@@ -29,26 +30,28 @@ _ASK_S = 0.5
 def ask_autopilot(config: AutopilotConfig, listen_s: float = LISTEN_S) -> AutopilotFacts:
     """Return what is heard of the autopilot."""
     try:
-        key, stamp = None, 0
-        if config.signing_key:
-            key = read_key(Path(config.signing_key).expanduser())
-            kept = TimestampFile(Path(config.signing_stamp).expanduser(), time.time())
-            stamp = kept.start
-            kept.close()
-        port = open_port(config.address)
+        key = read_key(Path(config.signing_key).expanduser()) if config.signing_key else None
+        with closing(open_port(config.address)) as port:
+            stamp = Path(config.signing_stamp).expanduser()
+            stamps = TimestampFile(stamp, time.time()) if key is not None else None
+            autopilot = Autopilot(config, port, key, stamps.start if stamps else 0)
+            try:
+                return _asked(autopilot, port, config, listen_s)
+            finally:
+                if stamps is not None:
+                    stamps.give_back(autopilot.timestamp)
     except DroneError as error:
         return AutopilotFacts(problem=str(error))
-    try:
-        autopilot = Autopilot(config, port, key, stamp)
-        _listen(autopilot, port, listen_s, until_heard=True)
-        if not autopilot.is_connected(time.monotonic_ns()):
-            return AutopilotFacts(problem=autopilot.diagnosis())
-        counts = _listen(autopilot, port, listen_s, until_heard=False)
-        return _facts(autopilot, config, counts, listen_s)
-    except DroneError as error:
-        return AutopilotFacts(problem=str(error))
-    finally:
-        port.close()
+
+
+def _asked(
+    autopilot: Autopilot, port: Port, config: AutopilotConfig, listen_s: float
+) -> AutopilotFacts:
+    _listen(autopilot, port, listen_s, until_heard=True)
+    if not autopilot.is_connected(time.monotonic_ns()):
+        return AutopilotFacts(problem=autopilot.diagnosis())
+    counts = _listen(autopilot, port, listen_s, until_heard=False)
+    return _facts(autopilot, config, counts, listen_s)
 
 
 def _listen(autopilot: Autopilot, port: Port, listen_s: float, until_heard: bool) -> Counter[str]:

@@ -72,8 +72,9 @@ class LinkInputs:
         now_ns: monotonic.
         heartbeat: the latest, None before the first.
         channels: likewise.
+        receiver_ill: why they do not count, in words.
         vehicle: likewise; `stamp_ns` is monotonic.
-        ground: where the vehicle is.
+        ground: where the vehicle is, told just now.
         home_m: NED, the autopilot's home; None where it has told none.
         decision: the pilot chain's latest, None before the first.
         withdraw: who watches the live page withdraws permission.
@@ -85,6 +86,7 @@ class LinkInputs:
     now_ns: int
     heartbeat: Heartbeat | None = None
     channels: Channels | None = None
+    receiver_ill: str = ""
     vehicle: VehicleState | None = None
     ground: Ground = Ground.UNKNOWN
     home_m: Vector3 | None = None

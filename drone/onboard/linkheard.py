@@ -17,9 +17,10 @@ from drone.clock import NS_PER_S
 from drone.geometry import quaternion_from_euler
 from drone.messages import Vector3, VehicleState
 from drone.onboard.linkfacts import Channels, Ground, Heartbeat
+from drone.onboard.linkmessages import OWN_COMPONENT
 from drone.onboard.losses import fresh
 from drone.onboard.manners import PX4, Manner
-from drone.onboard.timesync import ClockSync
+from drone.onboard.timesync import ClockSync, began_anew
 
 MAV_MODE_FLAG_SAFETY_ARMED = 128
 MAV_CMD_DO_SET_MODE = 176
@@ -34,6 +35,10 @@ POSITION_S = 0.5
 """An older position does not belong to an attitude."""
 BELIEF_S = 1.5
 """What the estimator said of itself counts for so long; unasked, PX4 says it once a second."""
+GROUND_S = 2.0
+"""Where the vehicle is, told five times a second, is unknown after so long."""
+RECEIVER_S = 3.0
+"""Likewise whether its RC receiver is well, told twice a second."""
 _EARTH_M = 6378137.0
 """Radius of WGS 84 at the equator."""
 _NOTHING_16 = 65535
@@ -47,16 +52,17 @@ class Heard:
     Attributes:
         heartbeat: None before the first.
         channels: likewise.
-        vehicle: likewise; made of each attitude with the latest position.
-        ground: where the vehicle is.
+        vehicle: likewise; made of each attitude with the latest position, as old as the older.
+        ground: where the vehicle is, as it was told last.
         home_m: NED, None before it was told.
         refused: the latest order was.
         parameters: by name.
         version: major, minor, patch of its software, None before it was told.
         clock: the autopilot's against ours.
         asked_clock_ns: when it was asked last.
+        stamps_ns: the latest of what it measured, by its own clock, by name of the message.
         came_ns: when each message came last, by name.
-        position: when it came, where, and how fast, NED.
+        position: when it was measured, where, and how fast, NED.
         believed: when the autopilot last told whether it believes its velocity, and whether.
         globe: latitude, longitude, 1e-7 degrees, and altitude, mm, of `home` and `origin`.
         battery: share left and voltage.
@@ -73,6 +79,7 @@ class Heard:
     version: tuple[int, int, int] | None = None
     clock: ClockSync = ClockSync()
     asked_clock_ns: int = -1
+    stamps_ns: dict[str, int] = field(default_factory=dict)
     came_ns: dict[str, int] = field(default_factory=dict)
     position: tuple[int, Vector3, Vector3] = (-NS_PER_S, UNKNOWN, UNKNOWN)
     believed: tuple[int, bool] = (-NS_PER_S, False)
@@ -84,6 +91,23 @@ class Heard:
     def manner(self) -> Manner | None:
         """How the autopilot wants to be dealt with, None where that is unknown."""
         return None if self.heartbeat is None else self.heartbeat.manner
+
+    def ground_at(self, now_ns: int) -> Ground:
+        """Return where the vehicle is, UNKNOWN where nothing was told of late."""
+        return self.ground if self._came("EXTENDED_SYS_STATE", now_ns, GROUND_S) else Ground.UNKNOWN
+
+    def receiver_ill(self, now_ns: int) -> str:
+        """Return in words why RC channels do not count; empty where they do."""
+        if self.rc_lost:
+            return "the autopilot says that its RC receiver is not well"
+        repeats = self.manner is not None and self.manner.repeats_rc
+        if repeats and not self._came("SYS_STATUS", now_ns, RECEIVER_S):
+            return "the autopilot does not say whether its RC receiver is well (SYS_STATUS)"
+        return ""
+
+    def _came(self, name: str, now_ns: int, longest_s: float) -> bool:
+        came_ns = self.came_ns.get(name)
+        return came_ns is not None and fresh(came_ns, now_ns, longest_s)
 
     def believes(self, now_ns: int) -> bool:
         """Return whether the autopilot itself believes the velocity that it sends."""
@@ -98,7 +122,19 @@ def _heartbeat(heard: Heard, message: Any, now_ns: int) -> None:
     heard.heartbeat = Heartbeat(now_ns, message.autopilot, message.custom_mode, armed, message.type)
 
 
+def _measured_ns(heard: Heard, message: Any, now_ns: int) -> int:
+    """Return when something was measured, by our clock; what began anew has no answers yet."""
+    name, theirs_ns = message.get_type(), message.time_boot_ms * 1_000_000
+    stamp_ns = heard.clock.ours_ns(theirs_ns, now_ns)
+    if began_anew(heard.stamps_ns.get(name, 0), theirs_ns):
+        heard.clock = ClockSync()
+        heard.stamps_ns.clear()
+    heard.stamps_ns[name] = theirs_ns
+    return stamp_ns
+
+
 def _attitude(heard: Heard, message: Any, now_ns: int) -> None:
+    stamp_ns = _measured_ns(heard, message, now_ns)
     at_ns, place_m, velocity_mps = heard.position
     if not (fresh(at_ns, now_ns, POSITION_S) and heard.believes(now_ns)):
         place_m, velocity_mps = UNKNOWN, UNKNOWN
@@ -108,7 +144,7 @@ def _attitude(heard: Heard, message: Any, now_ns: int) -> None:
     turned = quaternion_from_euler(*angles) if known else (math.nan, *UNKNOWN)
     heard.vehicle = VehicleState(
         seq=heard.vehicle.seq + 1 if heard.vehicle else 0,
-        stamp_ns=heard.clock.ours_ns(message.time_boot_ms * 1_000_000, now_ns),
+        stamp_ns=min(stamp_ns, at_ns) if known else stamp_ns,
         valid=known,
         position_m=place_m,
         velocity_mps=velocity_mps,
@@ -122,7 +158,8 @@ def _attitude(heard: Heard, message: Any, now_ns: int) -> None:
 
 def _position(heard: Heard, message: Any, now_ns: int) -> None:
     place_m = (message.x, message.y, message.z)
-    heard.position = (now_ns, place_m, (message.vx, message.vy, message.vz))
+    stamp_ns = _measured_ns(heard, message, now_ns)
+    heard.position = (stamp_ns, place_m, (message.vx, message.vy, message.vz))
 
 
 def _status(heard: Heard, message: Any, now_ns: int) -> None:
@@ -177,7 +214,8 @@ def _place_home(heard: Heard) -> None:
 
 
 def _acknowledged(heard: Heard, message: Any, now_ns: int) -> None:
-    if message.command == MAV_CMD_DO_SET_MODE:
+    ours = message.target_component in (0, OWN_COMPONENT)  # 0: it does not say whose
+    if ours and message.command == MAV_CMD_DO_SET_MODE:
         good = (MAV_RESULT_ACCEPTED, MAV_RESULT_IN_PROGRESS)
         heard.refused = message.result not in good
 

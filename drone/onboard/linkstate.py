@@ -18,7 +18,17 @@ from dataclasses import dataclass, replace
 from drone.clock import ns_from_s
 from drone.config.autopilot import AutopilotConfig
 from drone.onboard.linkfacts import Ground, LinkInputs, LinkOutput
-from drone.onboard.losses import Due, Since, decides, fresh, known, reaction_due, watch
+from drone.onboard.losses import (
+    UNKNOWN_GROUND,
+    Due,
+    Since,
+    decides,
+    fresh,
+    ground_unknown,
+    known,
+    reaction_due,
+    watch,
+)
 from drone.onboard.manners import MANNERS, Manner, Order
 from drone.onboard.permission import TABLE, Permission, Switch
 from drone.onboard.setpoints import ZERO, Setpoint, setpoint_from_command
@@ -79,7 +89,7 @@ class Standing:
         mode: in its own words, empty if unknown.
         takes: the mode takes set-points.
         armed: motors may turn.
-        airborne: set-points of the pilot chain make sense.
+        airborne: it does not stand or take off; where that is unknown, that is a loss (`losses`).
     """
 
     connected: bool = False
@@ -174,6 +184,8 @@ def _objection(
         return f"mode changed to {standing.mode}"
     if not standing.armed:
         return "not armed"
+    if inputs.receiver_ill:
+        return inputs.receiver_ill
     channels = inputs.channels
     if channels is None or not fresh(channels.stamp_ns, inputs.now_ns, rules.rc_timeout_s):
         return "no RC channels are heard"
@@ -195,7 +207,7 @@ def _unready(inputs: LinkInputs, config: AutopilotConfig) -> str:
         return "the pilot process is silent"
     if not known(inputs.vehicle, inputs.now_ns, config):
         return "no fresh, valid vehicle state"
-    return ""
+    return UNKNOWN_GROUND if ground_unknown(inputs, config) else ""
 
 
 # Losses and orders
@@ -221,8 +233,8 @@ def _standing_order(
     """Return the order that stands: until the mode leaves, or the human pilot takes over."""
     if not (state.blind or state.flew):
         return None
-    order = state.order or (ORDERS.get(due.reaction) if due else None)
-    return Order.LAND if order is Order.RETURN and inputs.refused else order
+    refused = state.order is Order.RETURN and inputs.refused  # this one, not one of before
+    return Order.LAND if refused else state.order or (ORDERS.get(due.reaction) if due else None)
 
 
 # What goes out

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from drone.clock import ns_from_s, s_from_ns
 from drone.config.autopilot import AutopilotConfig, Reaction
 from drone.messages import Decision, Mode, VehicleState
-from drone.onboard.linkfacts import LinkInputs
+from drone.onboard.linkfacts import Ground, LinkInputs
 
+UNKNOWN_GROUND = "the autopilot does not say whether the vehicle flies (EXTENDED_SYS_STATE)"
 STRENGTH: tuple[Reaction, ...] = ("none", "hold", "return", "land")
 """Weakest first."""
 
@@ -49,6 +50,11 @@ def known(vehicle: VehicleState | None, now_ns: int, config: AutopilotConfig) ->
         return False
     numbers = (*vehicle.position_m, *vehicle.velocity_mps, *vehicle.attitude)
     return fresh(vehicle.stamp_ns, now_ns, config.stale_s) and all(map(math.isfinite, numbers))
+
+
+def ground_unknown(inputs: LinkInputs, config: AutopilotConfig) -> bool:
+    """Return whether it must be known that the vehicle flies, and is not."""
+    return config.needs_flight and inputs.ground is Ground.UNKNOWN
 
 
 def watch(since: Since, inputs: LinkInputs, config: AutopilotConfig) -> Since:
@@ -87,6 +93,8 @@ def reaction_due(
         config: of the link.
     """
     due = [*_pilot(heard_ns, inputs, config), *_configured(since, inputs.now_ns, config)]
+    if ground_unknown(inputs, config):
+        due.append(Due("hold", UNKNOWN_GROUND))
     due = [each for each in due if each.reaction != "none"]
     return max(due, key=lambda each: STRENGTH.index(each.reaction), default=None)
 

@@ -39,6 +39,7 @@ class Manner:
         orders: custom mode and sub-mode of MAV_CMD_DO_SET_MODE, its second and third parameter.
         needs_stream: a stream of set-points must run before it enters such a mode.
         doubts: it sends LOCAL_POSITION_NED also while not believed; ESTIMATOR_STATUS tells.
+        repeats_rc: it goes on sending its last channels when RC is lost; SYS_STATUS tells.
         local_home: its HOME_POSITION says where home is in the local frame; else on the globe only.
         rest_s: so long zero set-points follow after the last command of the pilot chain, while the
             mode still takes them; it keeps the last one by itself.
@@ -51,6 +52,7 @@ class Manner:
     orders: Mapping[Order, tuple[int, int]]
     needs_stream: bool
     doubts: bool
+    repeats_rc: bool
     local_home: bool
     rest_s: float
 
@@ -86,6 +88,7 @@ ARDUPILOT = Manner(
     orders={Order.LAND: (9, 0), Order.RETURN: (6, 0)},
     needs_stream=False,
     doubts=False,
+    repeats_rc=True,
     local_home=False,
     rest_s=3.0,  # of GUID_TIMEOUT's default: then it stands still by itself
 )
@@ -105,6 +108,7 @@ PX4 = Manner(
     orders={Order.LAND: (4, 6), Order.RETURN: (4, 5)},
     needs_stream=True,
     doubts=True,
+    repeats_rc=False,
     local_home=True,
     rest_s=3.0,
 )

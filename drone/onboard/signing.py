@@ -7,6 +7,7 @@ computer has no clock of its own, and may be cut off at any moment. So the file 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 
@@ -89,6 +90,13 @@ class TimestampFile:
         self._reserved = min(timestamp + AHEAD, _MOST)
         self._writer = threading.Thread(target=self._write, args=(self._reserved,), daemon=True)
         self._writer.start()
+
+    def give_back(self, timestamp: int) -> None:
+        """Keep no more than was used: nothing is sent any more, and this would have come next."""
+        self.close()
+        with contextlib.suppress(DroneError):
+            if self._kept() == self._reserved:  # else somebody has begun after us
+                write_whole(self._path, _text(timestamp))
 
     def close(self) -> None:
         """Wait for what is being written."""

@@ -15,8 +15,10 @@ KEPT = 16
 """Answers that count, one a second: clocks drift by microseconds in that time."""
 LONGEST_NS = ns_from_s(0.2)
 """Answers that took longer say nothing."""
-OLDEST_NS = ns_from_s(0.5)
-"""What was measured longer ago, by the clocks, was measured when it arrived."""
+SLACK_NS = ns_from_s(0.01)
+"""Two answers of one clock differ by no more than half their ways, and this."""
+BACK_NS = ns_from_s(1.0)
+"""Stamps that jump back by more are of a clock that began anew; by less, datagrams overtook."""
 
 
 class Answer(NamedTuple):
@@ -43,8 +45,8 @@ class ClockSync(NamedTuple):
         if not 0 <= took_ns <= LONGEST_NS:
             return self
         answer = Answer(took_ns, theirs_ns - (asked_ns + now_ns) // 2)
-        if self.answers and abs(answer.offset_ns - self.offset_ns) > 2 * LONGEST_NS:
-            return ClockSync((answer,))  # their clock began anew
+        if self.answers and not _agree(answer, min(self.answers)):
+            return ClockSync((answer,))  # their clock began anew, or leapt
         return ClockSync((*self.answers, answer)[-KEPT:])
 
     @property
@@ -58,8 +60,19 @@ class ClockSync(NamedTuple):
         return s_from_ns(self.offset_ns) if self.answers else math.nan
 
     def ours_ns(self, theirs_ns: int, arrived_ns: int) -> int:
-        """Return when something was measured, by our clock: when it arrived, where unknown."""
-        if not self.answers:
-            return arrived_ns
-        stamp_ns = theirs_ns - self.offset_ns
-        return stamp_ns if 0 <= arrived_ns - stamp_ns <= OLDEST_NS else arrived_ns
+        """Return when something was measured, by our clock: when it arrived, where unknown.
+
+        What was on its way for long stays old. Nothing was measured later than it arrived.
+        """
+        return min(theirs_ns - self.offset_ns, arrived_ns) if self.answers else arrived_ns
+
+
+def began_anew(before_ns: int, theirs_ns: int) -> bool:
+    """Return whether their clock began anew, by two stamps of one kind of message, in order."""
+    return theirs_ns < before_ns - BACK_NS
+
+
+def _agree(one: Answer, other: Answer) -> bool:
+    """Return whether one clock can have given both answers."""
+    apart_ns = abs(one.offset_ns - other.offset_ns)
+    return apart_ns <= (one.took_ns + other.took_ns) // 2 + SLACK_NS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from contextlib import contextmanager
 
@@ -70,3 +71,31 @@ def test_no_such_device():
 def test_a_signing_key_that_is_not_there(tmp_path):
     config = AutopilotConfig(url="udpin://127.0.0.1:14998", signing_key=str(tmp_path / "gone"))
     assert "cannot be read" in ask_autopilot(config).problem
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def signed(tmp_path, **fields):
+    (tmp_path / "key").write_bytes(bytes(range(32)))
+    (tmp_path / "key").chmod(0o600)
+    return AutopilotConfig(
+        signing_key=str(tmp_path / "key"), signing_stamp=str(tmp_path / "stamp"), **fields
+    )
+
+
+def test_asking_uses_up_no_more_timestamps_than_it_sends(tmp_path):
+    (tmp_path / "stamp").write_text(str(10**14))
+    config = signed(tmp_path, url=f"udpin://127.0.0.1:{free_port()}")
+    for _ in range(3):
+        assert "nothing comes at all" in ask_autopilot(config, listen_s=0.05).problem
+    assert 10**14 <= int((tmp_path / "stamp").read_text()) <= 10**14 + 100
+
+
+def test_a_line_that_does_not_open_uses_up_no_timestamp(tmp_path):
+    config = signed(tmp_path, url="serial:///dev/ttyNone:921600")
+    assert "no such device" in ask_autopilot(config).problem
+    assert not (tmp_path / "stamp").exists()

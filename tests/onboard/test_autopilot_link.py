@@ -10,7 +10,7 @@ import pytest
 from mavpeer import CENTRE, GUIDED, HIGH, Peer, free_port
 from pymavlink.dialects.v20 import common as dialect
 
-from drone.clock import ns_from_s
+from drone.clock import ns_from_s, s_from_ns
 from drone.config.autopilot import AutopilotConfig
 from drone.onboard import linkheard
 from drone.onboard.autopilot import Autopilot
@@ -20,6 +20,7 @@ from drone.onboard.manners import ARDUPILOT, MANNERS, MULTICOPTERS, Order
 from drone.onboard.mavports import Chunk, open_port
 from drone.onboard.obstaclemap import View
 from drone.onboard.setpoints import Setpoint
+from drone.onboard.timesync import Answer, ClockSync
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(32)
 RING = tuple([120] * 5 + [601] * 10 + [65535] * 57)
@@ -170,12 +171,75 @@ def test_stamps_are_in_our_clock_once_clocks_are_known(make):
     line.take(step_s=0.002)
     offset_ns = line.link.heard.clock.offset_ns
     late = line.peer.attitude()
-    late.time_boot_ms = (line.now_ns + offset_ns) // 1_000_000
-    line.peer.send(late)
+    place = line.peer.position()
+    late.time_boot_ms = place.time_boot_ms = (line.now_ns + offset_ns) // 1_000_000
+    line.peer.send(place, late)
     line.take(step_s=0.2)
     assert line.link.heard.vehicle.stamp_ns == pytest.approx(
         line.now_ns - ns_from_s(0.2), abs=1_100_000
     )
+
+
+def test_old_states_stay_old_and_an_autopilot_that_began_anew_is_heard(make):
+    line = make()
+    line.peer.send(line.peer.heartbeat())
+    line.take()
+    line.link.heard.clock = ClockSync((Answer(0, 0),))  # theirs is ours
+    boot_ns = 0
+
+    def age_s(lag_s, step_s=0.05):
+        line.peer.boot_ms = lambda: (line.now_ns - boot_ns + ns_from_s(step_s - lag_s)) // 1_000_000
+        line.peer.send(line.peer.position(), line.peer.attitude())
+        line.take(step_s=step_s)
+        return s_from_ns(line.now_ns - line.link.heard.vehicle.stamp_ns)
+
+    for lag_s in (0.0, 0.1, 0.4, 0.8, 1.2, 2.0, 2.0, 2.0):
+        assert age_s(lag_s) == pytest.approx(lag_s, abs=0.002)
+    assert line.link.heard.clock.answers
+    boot_ns = line.now_ns - ns_from_s(5)
+    age_s(0.0)
+    assert not line.link.heard.vehicle.valid, "its position is the first of the new stamps"
+    assert not line.link.heard.clock.answers
+    assert [age_s(0.0), age_s(0.0)] == [0.0, 0.0], "as it arrives"
+    line.link.heard.clock = ClockSync((Answer(0, -boot_ns),))
+    assert age_s(0.0) == pytest.approx(0.0, abs=0.002)
+    assert age_s(0.8) == pytest.approx(0.8, abs=0.002)
+
+
+def test_an_attitude_that_stands_still_beside_a_position_that_goes_on_is_old(make):
+    line = make()
+    line.peer.send(line.peer.heartbeat())
+    line.take()
+    line.link.heard.clock = ClockSync((Answer(0, 0),))
+    line.peer.boot_ms = lambda: line.now_ns // 1_000_000
+    stuck = line.peer.attitude()
+    for _ in range(30):
+        line.peer.send(line.peer.position(), stuck)
+        line.take()
+    assert line.now_ns - line.link.heard.vehicle.stamp_ns > ns_from_s(2.9)
+
+
+@pytest.mark.parametrize("hz", [30, 4])
+def test_a_state_is_as_old_as_the_older_of_its_parts(make, hz):
+    line = make()
+    line.peer.send(line.peer.heartbeat())
+    line.take()
+    line.peer.boot_ms = lambda: line.now_ns // 1_000_000  # without a clock it would be the arrival
+    line.link.heard.clock = ClockSync((Answer(0, 0),))
+    stamps = []
+    for turn in range(30):  # attitudes at 30 Hz, on their way for 20 ms
+        if turn % round(30 / hz) == 0:
+            line.peer.send(line.peer.position())
+            at_ns = line.now_ns
+        line.peer.send(line.peer.attitude())
+        line.take(step_s=0.02)
+        vehicle = line.link.heard.vehicle
+        assert vehicle.valid
+        assert vehicle.stamp_ns == pytest.approx(at_ns, abs=1_000_000)
+        assert line.now_ns - vehicle.stamp_ns < ns_from_s(line.config.stale_s)
+        stamps.append(vehicle.stamp_ns)
+        line.now_ns += ns_from_s(1 / 30 - 0.02)
+    assert stamps == sorted(stamps)
 
 
 def test_a_question_about_our_clock_is_answered(make):
@@ -496,6 +560,41 @@ def test_a_refused_order_is_known_and_forgotten_with_the_next(make):
         assert line.link.heard.refused == refused
     line.link.send_order(Order.LAND, ARDUPILOT)
     assert not line.link.heard.refused
+
+
+def test_an_order_that_another_station_was_refused_is_not_ours(make):
+    line = make()
+    line.peer.send(line.peer.heartbeat())
+    line.take()
+    command = dialect.MAV_CMD_DO_SET_MODE
+    for component, refused in ((190, False), (OWN_COMPONENT, True)):
+        ack = dialect.MAVLink_command_ack_message(command, 4, 0, 0, 1, component)
+        line.peer.send(ack)
+        line.take()
+        assert line.link.heard.refused == refused
+
+
+def test_where_the_vehicle_is_and_whether_rc_is_well_are_known_for_seconds_only(make):
+    line = make()
+    line.peer.send(line.peer.heartbeat(), line.peer.rc())
+    line.take()
+    heard = line.link.heard
+    assert heard.ground_at(line.now_ns) is Ground.UNKNOWN
+    assert "does not say whether its RC receiver" in heard.receiver_ill(line.now_ns)
+    line.peer.send(line.peer.battery(), line.peer.ground())
+    line.take()
+    assert heard.ground_at(line.now_ns + ns_from_s(1.9)) is Ground.IN_AIR
+    assert heard.ground_at(line.now_ns + ns_from_s(2.1)) is Ground.UNKNOWN
+    assert heard.receiver_ill(line.now_ns + ns_from_s(2.9)) == ""
+    assert "SYS_STATUS" in heard.receiver_ill(line.now_ns + ns_from_s(3.1))
+    line.peer.rc_lost = True
+    line.peer.send(line.peer.battery())
+    line.take()
+    assert "is not well" in heard.receiver_ill(line.now_ns)
+    line.peer.kind, line.peer.rc_lost = 12, False  # PX4 falls silent instead
+    line.peer.send(line.peer.heartbeat(), line.peer.battery())
+    line.take()
+    assert heard.receiver_ill(line.now_ns + ns_from_s(60)) == ""
 
 
 def test_parameters_and_version_are_read(make):

@@ -6,6 +6,7 @@ import statistics
 import threading
 import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from linkcases import decision as made
@@ -13,10 +14,13 @@ from mavpeer import GUIDED, HIGH, LAND, LOITER, LOW, Peer, free_port
 
 from drone import topics
 from drone.bus import Publisher, Subscriber
+from drone.clock import ns_from_s
 from drone.config.autopilot import AutopilotConfig
+from drone.errors import UserError
 from drone.messages import Mode
+from drone.onboard.linkfacts import Heartbeat
 from drone.onboard.obstaclemap import View
-from drone.onboard.processes.link import HEARD, Link, run_link
+from drone.onboard.processes.link import HEARD, Link, goes_on, run_link
 from drone.wire import WISH, Wish
 
 ATMOST_S = 0.05
@@ -282,6 +286,43 @@ def test_a_signed_flight_keeps_a_timestamp_ahead_of_what_it_sent(flight, tmp_pat
     running.end()
     assert all(m.get_signed() for _, m in running.peer.came["SET_POSITION_TARGET_LOCAL_NED"])
     assert int(stamp.read_text()) > running.link.autopilot.timestamp
+
+
+def test_a_line_that_does_not_open_uses_up_no_signing_timestamp(tmp_path):
+    key, stamp = tmp_path / "key", tmp_path / "stamp"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    config = AutopilotConfig(
+        url="serial:///dev/ttyNone:921600", signing_key=str(key), signing_stamp=str(stamp)
+    )
+    with pytest.raises(UserError, match="no such device"):
+        Link(config, Keeper(), VIEW)
+    assert not stamp.exists()
+
+
+@pytest.mark.parametrize(
+    ("orphaned", "armed", "silent_s", "ends"),
+    [
+        (False, True, 0.0, False),
+        (False, False, 0.0, False),
+        (True, True, 0.0, False),
+        (True, True, 5.0, False),
+        (True, False, 0.0, True),
+        (True, True, 11.0, True),
+        (True, None, 0.0, True),
+    ],
+)
+def test_without_a_supervisor_it_stays_for_an_armed_vehicle_alone(orphaned, armed, silent_s, ends):
+    config = AutopilotConfig(url=f"udpin://127.0.0.1:{free_port()}")
+    now_ns = ns_from_s(1000)
+    with closing(Link(config, Keeper(), VIEW)) as link:
+        if armed is not None:
+            beat = Heartbeat(now_ns - ns_from_s(silent_s), 3, GUIDED, armed)
+            link.autopilot.heard.heartbeat = beat
+        shell = SimpleNamespace(
+            alive=lambda problem: None, orphaned=orphaned, ending=False, clock_ns=lambda: now_ns
+        )
+        assert goes_on(link, shell) != ends
 
 
 def test_a_line_that_breaks_is_told_and_opened_again(tmp_path):

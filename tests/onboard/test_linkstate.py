@@ -83,6 +83,7 @@ WITHDRAWN_BY = {
     "the channel is not there": {"channels": lambda now: channels(now, 0)},
     "RC falls silent": {"channels": lambda now: channels(now - ns_from_s(1.2))},
     "there is no RC": {"channels": None},
+    "the RC receiver is not well": {"receiver_ill": "its RC receiver is not well"},
     "the live page withdraws": {"withdraw": True},
     "the autopilot falls silent": {
         "heartbeat": lambda now: Heartbeat(now - ns_from_s(3.5), 3, GUIDED, True)
@@ -129,6 +130,8 @@ def test_a_small_move_of_a_stick_is_none():
         ({"decision": None}, "pilot process is silent"),
         ({"vehicle": None}, "vehicle state"),
         ({"vehicle": lambda now: vehicle(now, valid=False)}, "vehicle state"),
+        ({"ground": Ground.UNKNOWN}, "does not say whether the vehicle flies"),
+        ({"receiver_ill": "its RC receiver is not well"}, "receiver is not well"),
     ],
 )
 def test_permission_is_not_given_while_something_is_missing(fields, words):
@@ -190,6 +193,25 @@ def test_on_the_ground_and_at_take_off_the_pilot_chain_flies_nothing(ground):
     assert str(ground) in bench.outputs[-1].reason
     rehearsal = Bench(config=CONFIG.model_copy(update={"needs_flight": False})).fly()
     assert nonzero(rehearsal.run(0.5, ground=ground))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_the_vehicle_may_stand_on_the_ground_it_is_stopped_and_can_still_be_landed(kind):
+    bench = Bench(kind).fly()
+    outputs = bench.run(1.0, ground=Ground.UNKNOWN)
+    assert not nonzero(outputs)
+    assert outputs[0].setpoint == ZERO
+    assert "EXTENDED_SYS_STATE" in outputs[-1].reason
+    assert outputs[-1].reaction == "hold"
+    assert nonzero(bench.run(0.5)), "and flies on"
+    outputs = bench.run(5.0, ground=Ground.UNKNOWN, decision=None)
+    assert any(o.order is Order.LAND for o in outputs)
+    rehearsal = Bench(config=CONFIG.model_copy(update={"needs_flight": False}))
+    for switch in (LOW, LOW, HIGH):
+        output = rehearsal.step(
+            ground=Ground.UNKNOWN, channels=lambda now, switch=switch: channels(now, switch)
+        )
+    assert output.commanded
 
 
 def test_a_shadow_commands_nothing_and_says_so():
@@ -298,6 +320,13 @@ def test_a_refused_return_becomes_land():
     assert any(o.order is Order.RETURN for o in bench.run(6.0, **LOSSES["battery"]))
     assert bench.step(**LOSSES["battery"], refused=True).order is Order.LAND
     assert {o.order for o in bench.run(3.0, **LOSSES["battery"])} == {None, Order.LAND}
+
+
+def test_an_order_that_was_refused_before_says_nothing_of_the_next_return():
+    bench = Bench(config=config_of(battery="return")).fly()
+    outputs = bench.run(5.0, refused=True) + bench.run(4.9, **LOSSES["battery"], refused=True)
+    outputs += [bench.step(**LOSSES["battery"], refused=True) for _ in range(3)]
+    assert next(o.order for o in outputs if o.order) is Order.RETURN
 
 
 def test_the_strongest_reaction_counts():
@@ -419,7 +448,7 @@ class Judge:
             self.permitted = self.permitted or self.was_low
         fresh = abs(e["decided_s"]) <= CONFIG.stale_s and e["vehicle_s"] <= CONFIG.stale_s
         chain = e["chain"] is not Mode.LAND and math.isfinite(e["forward"])
-        grounded = e["ground"] in (Ground.STANDING, Ground.TAKING_OFF)
+        grounded = e["ground"] in (Ground.STANDING, Ground.TAKING_OFF, Ground.UNKNOWN)
         known = fresh and e["valid"] and chain and not grounded and not e["shadow"]
         return self.permitted and known
 

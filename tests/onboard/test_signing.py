@@ -55,6 +55,22 @@ def test_a_clock_that_is_right_counts(tmp_path):
     assert TimestampFile(tmp_path / "stamp", utc_s).start == 12345 * PER_S + AHEAD
 
 
+def test_what_was_not_used_is_given_back(tmp_path):
+    path = tmp_path / "stamp"
+    for _ in range(20):
+        stamps = TimestampFile(path, 0.0)
+        stamps.give_back(stamps.start + 3)
+    assert TimestampFile(path, 0.0).start == 20 * 3
+
+
+def test_what_somebody_else_has_begun_on_is_not_given_back(tmp_path):
+    path = tmp_path / "stamp"
+    first = TimestampFile(path, 0.0)
+    second = TimestampFile(path, 0.0)
+    first.give_back(first.start + 3)
+    assert TimestampFile(path, 0.0).start >= second.start + AHEAD
+
+
 def test_a_spoilt_file_is_said(tmp_path):
     (tmp_path / "stamp").write_text("yesterday")
     with pytest.raises(UserError, match="is no signing timestamp"):

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from drone.clock import NS_PER_S, ns_from_s
-from drone.onboard.timesync import ClockSync
+from drone.onboard.timesync import ClockSync, began_anew
 
 OFFSET_NS = -40 * NS_PER_S
 
@@ -43,11 +43,32 @@ def test_a_clock_that_begins_anew_is_believed():
     assert clock.offset_s == pytest.approx(-101.0, abs=0.01)
 
 
-@pytest.mark.parametrize("error_s", [-2.0, 0.6, 100.0])
-def test_a_stamp_that_cannot_be_counts_as_arrival(error_s):
+def test_a_stamp_from_the_future_counts_as_arrival():
     clock = asked(ClockSync(), 100.0, 0.001, 0.001)
     arrived_ns = ns_from_s(103.0)
-    assert clock.ours_ns(arrived_ns + OFFSET_NS - ns_from_s(error_s), arrived_ns) == arrived_ns
+    assert clock.ours_ns(arrived_ns + OFFSET_NS + ns_from_s(2.0), arrived_ns) == arrived_ns
+
+
+@pytest.mark.parametrize("age_s", [0.4, 0.6, 0.8, 2.0, 100.0])
+def test_what_was_long_on_its_way_stays_old(age_s):
+    clock = asked(ClockSync(), 100.0, 0.001, 0.001)
+    arrived_ns = ns_from_s(203.0)
+    measured_ns = arrived_ns - ns_from_s(age_s)
+    assert clock.ours_ns(measured_ns + OFFSET_NS, arrived_ns) == pytest.approx(
+        measured_ns, abs=1000
+    )
+
+
+def test_a_stamp_that_jumps_back_is_of_a_clock_that_began_anew():
+    assert began_anew(ns_from_s(60.0), ns_from_s(2.0))
+    assert not began_anew(ns_from_s(60.0), ns_from_s(59.5)), "a datagram was overtaken"
+    assert not began_anew(ns_from_s(60.0), ns_from_s(90.0))
+
+
+def test_a_clock_that_leaps_a_little_is_noticed_by_the_next_answer():
+    clock = asked(ClockSync(), 100.0, 0.001, 0.001)
+    clock = asked(clock, 101.0, 0.002, 0.002, offset_ns=OFFSET_NS - ns_from_s(0.2))
+    assert clock.offset_s == pytest.approx(-40.2, abs=0.001)
 
 
 def test_a_drift_is_followed():

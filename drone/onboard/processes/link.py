@@ -5,7 +5,8 @@
     autopilot ── MAVLink ───────────┘                       └─► VEHICLE, AUTOPILOT (the bus)
 
 Nothing is polled: a decision, a heartbeat or RC channels are acted on when they arrive; the rates
-go on beside. The line may break and come back. Told to end, it sends zero velocity first.
+go on beside. The line may break and come back. Told to end, it sends zero velocity first. Without a
+supervisor it goes on as long as an armed vehicle is heard, and then ends by itself.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from drone.onboard import linkstate
 from drone.onboard.autopilot import Autopilot
 from drone.onboard.linkfacts import LinkInputs, LinkOutput
 from drone.onboard.linkstate import LinkState
+from drone.onboard.losses import fresh
 from drone.onboard.mavports import Port, PortLostError, open_port
 from drone.onboard.obstaclemap import View, distances_cm, trusted_sectors_m, view_of
 from drone.onboard.processes.orders import Orders, read
@@ -45,6 +47,8 @@ ACT_S = 0.05
 REPORT_S = 0.2
 WISH_S = 2.5
 """A wish comes every second as long as it is meant."""
+LEFT_S = 10.0
+"""An armed vehicle that has not been heard for so long is none that a lone link can help."""
 FAREWELLS = 3
 """Zero set-points at the end: datagrams get lost."""
 _ACTED_ON = frozenset(
@@ -96,16 +100,21 @@ class Link:
             shadow: send no set-point, order or obstacle.
 
         Raises:
-            DroneError: the line cannot be opened, or the signing key not read.
+            DroneError: the line cannot be opened, the signing key not read, or its timestamp not
+                kept.
         """
         key = read_key(Path(config.signing_key).expanduser()) if config.signing_key else None
-        self._stamps = None
-        if key is not None:
-            self._stamps = TimestampFile(Path(config.signing_stamp).expanduser(), time.time())
-        self._port: Port | None = open_port(config.address)
+        port = open_port(config.address)  # before timestamps are reserved: it is tried many times
+        try:
+            stamp = Path(config.signing_stamp).expanduser()
+            self._stamps = TimestampFile(stamp, time.time()) if key is not None else None
+        except DroneError:
+            port.close()
+            raise
+        self._port: Port | None = port
         self._config, self._voice, self._view, self._shadow = config, voice, view, shadow
         start = self._stamps.start if self._stamps else 0
-        self.autopilot = Autopilot(config, self._port, key, start)
+        self.autopilot = Autopilot(config, port, key, start)
         self.state, self.problem = LinkState(), ""
         self._decision: Decision | None = None
         self._label: DistanceLabel | None = None
@@ -197,6 +206,11 @@ class Link:
             *(heard.ground, heard.refused, heard.rc_lost),
         )
 
+    def is_needed(self, now_ns: int) -> bool:
+        """Return whether an armed vehicle is at the other end, by its latest heartbeat."""
+        beat = self.autopilot.heard.heartbeat
+        return beat is not None and beat.armed and fresh(beat.stamp_ns, now_ns, LEFT_S)
+
     # Out
 
     def act(self, now_ns: int) -> None:
@@ -241,9 +255,10 @@ class Link:
         return LinkInputs(
             now_ns=now_ns,
             heartbeat=heard.heartbeat,
-            channels=None if heard.rc_lost else heard.channels,
+            channels=heard.channels,
+            receiver_ill=heard.receiver_ill(now_ns),
             vehicle=heard.vehicle,
-            ground=heard.ground,
+            ground=heard.ground_at(now_ns),
             home_m=heard.home_m,
             decision=self._decision,
             withdraw=now_ns - self._withdraw_ns <= ns_from_s(WISH_S),
@@ -378,12 +393,14 @@ def run(folder: Path) -> None:
         link = Link(config, shell.voice, _view(orders), orders.shadow)
         gc.collect()
         gc.freeze()  # what lasts as long as the process is not looked through again and again
+        run_link(link, ears, shell.clock_ns, lambda: goes_on(link, shell))
 
-        def go_on() -> bool:
-            shell.alive(link.problem)
-            return not shell.ending
 
-        run_link(link, ears, shell.clock_ns, go_on)
+def goes_on(link: Link, shell: Shell) -> bool:
+    """Say that it goes on, and return whether: until told to end, or left alone and not needed."""
+    shell.alive(link.problem)
+    alone = shell.orphaned and not link.is_needed(shell.clock_ns())
+    return not (shell.ending or alone)
 
 
 def _view(orders: Orders) -> View:

@@ -110,7 +110,7 @@ class Recorder:
 
     def _gap(self, log: FlightLogWriter, seq: int, stamp_ns: int) -> None:
         self._gaps += 1
-        missing = max(0, seq - (self._next_seq or seq))
+        missing = 0 if self._next_seq is None else max(0, seq - self._next_seq)
         detail = "the recorder did not hear these ticks"
         log.write(topics.GAP, LogGap(self._gaps, stamp_ns, True, "dropped", missing, 0, detail))
 

@@ -1,6 +1,9 @@
 """The shell around every process: its voice, its sign of life, its end.
 
 SIGTERM ─► ending        supervisor dies ─► so does this one (but for the link)
+
+Ctrl-C and a lost terminal reach all processes at once; they are the supervisor's, which ends the
+others in order.
 """
 
 from __future__ import annotations
@@ -42,10 +45,12 @@ class Shell:
         self.voice = Publisher(folder, role)
         self._said = 0
         self._next_ns = clock_ns()
+        self._parent = os.getppid()
 
     def __enter__(self) -> Shell:
         signal.signal(signal.SIGTERM, self._end)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         return self
 
     def __exit__(
@@ -55,6 +60,11 @@ class Shell:
         traceback: TracebackType | None,
     ) -> None:
         self.voice.close()
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the supervisor is gone."""
+        return os.getppid() != self._parent
 
     def alive(self, detail: str = "") -> None:
         """Say, once a second, that this process goes on."""

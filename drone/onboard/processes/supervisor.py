@@ -3,9 +3,11 @@
     absent ─ start ─► running ─ ended, or silent and killed ─► waiting ─ back-off over ─► running
                                                                  (doubles with each that fails soon)
 
-What a process says on standard error goes where the supervisor's goes. The link outlives everybody,
-also the supervisor: it is told to end, never killed. All others die with the supervisor, so that
-the link sees silence and brings the vehicle down.
+What a process says on standard error goes where the supervisor's goes. Ctrl-C, SIGTERM and a lost
+terminal end all in order, the link last; a second time hurries, and kills the others that are slow.
+The link is always told to end; killed is only one that hangs, which sends nothing any more. It
+outlives a supervisor that is killed. All others die with it, so that the link sees silence and
+brings the vehicle down.
 """
 
 from __future__ import annotations
@@ -33,11 +35,18 @@ END_S = 5.0
 TRAINER_END_S = 60.0
 """It saves its memory."""
 POLL_S = 0.1
+END_POLL_S = 0.02
+HURRIED_S = 1.0
+"""So long a process has to end where a second signal hurries."""
 USAGE_S = 2.0
+ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What tells the supervisor to end."""
 BEGUN_S = 5.0
 """What a process takes to begin is none of what it takes to go on."""
 ORDER = ("link", "pilot", "recorder", "camera", "trainer", "web")
 """They start in this order, and end in the other."""
+NEEDED = frozenset(("link", "pilot", "recorder", "camera"))
+"""What a flight needs: a page that finds its port taken must not have all started anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +112,14 @@ class Watchdog:
 
 
 def argv_of(role: str, folder: Path) -> list[str]:
-    """Return the command that runs a role."""
-    return [sys.executable, "-m", "drone.onboard.processes", role, str(folder)]
+    """Return the command that runs a role, isolated if this process is."""
+    isolated = ("-I",) if sys.flags.isolated else ()
+    return [sys.executable, *isolated, "-m", "drone.onboard.processes", role, str(folder)]
 
 
 def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)  # noqa: T201
+    with contextlib.suppress(OSError):  # nobody listens any more: fly on
+        print(words, file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Supervisor:
@@ -137,6 +148,9 @@ class Supervisor:
         """
         self.details: dict[str, str] = {}
         self.ending = False
+        self._hurries = self._ready = False
+        self._spoke: set[str] = set()
+        self._told: set[str] = set()
         self._folder = folder
         self._config = config
         self._argv = argv
@@ -169,18 +183,19 @@ class Supervisor:
         Args:
             on_turn: called several times a second; returns whether to go on.
         """
-        before = signal.signal(signal.SIGTERM, self._end)
+        before = {number: signal.getsignal(number) for number in ENDS}
+        for number in ENDS:
+            if before[number] is not signal.SIG_IGN:  # by nohup
+                signal.signal(number, self._end)
         try:
-            self._watchdog.tell("READY=1")
             while not self.ending and (on_turn is None or on_turn(self)):
                 self.turn(time.monotonic())
-                self._watchdog.tell("WATCHDOG=1")
+                self._tell()
                 time.sleep(POLL_S)
-        except KeyboardInterrupt:
-            pass
         finally:
-            signal.signal(signal.SIGTERM, before)
             self.close()
+            for number in ENDS:
+                signal.signal(number, before[number])
 
     def turn(self, now_s: float) -> None:
         """Look at every process once: start what is due, end what is silent."""
@@ -193,22 +208,44 @@ class Supervisor:
         """Tell the processes to end, the pilot before the link; a second call does nothing."""
         self._watchdog.tell("STOPPING=1")
         for role in reversed(self._children):
-            process = self._processes.pop(role, None)
-            if process is None or process.poll() is not None:
-                continue
-            process.terminate()
-            try:
-                process.wait(TRAINER_END_S if role == "trainer" else END_S)
-            except subprocess.TimeoutExpired:
-                self._say(f"drone onboard: {role} does not end, and is killed")
-                process.kill()
-                process.wait()
+            if role in self._processes:
+                self._end_one(role)
+        self._processes.clear()
         for ears in self._ears.values():
             ears.close()
         self._ears = {}
 
+    def _tell(self) -> None:
+        """Tell systemd that all goes on, and once that all that a flight needs has begun."""
+        if not self._ready and self._spoke >= NEEDED & self._children.keys():
+            self._ready = True
+            self._watchdog.tell("READY=1")
+        self._watchdog.tell("WATCHDOG=1")
+
+    def _end_one(self, role: str) -> None:
+        """Tell a process to end, and kill it where it does not."""
+        process = self._processes[role]
+        self._tell_end(role)
+        begun_s, longest_s = time.monotonic(), TRAINER_END_S if role == "trainer" else END_S
+        while process.poll() is None and time.monotonic() - begun_s < longest_s:
+            if self._hurries and role != "link":
+                longest_s = HURRIED_S
+                self._tell_end("link")
+            time.sleep(END_POLL_S)
+        if process.poll() is None:
+            self._say(f"drone onboard: {role} does not end, and is killed")
+            process.kill()
+            process.wait()
+
+    def _tell_end(self, role: str) -> None:
+        """Tell a process to end, once."""
+        if role in self._processes and role not in self._told:
+            self._told.add(role)
+            self._processes[role].terminate()
+
     def _listen(self, role: str, now_s: float) -> None:
         for _, message in self._ears[role].receive(0.0):
+            self._spoke.add(role)
             self.details[role] = message.detail
             self._children[role] = replace(self._children[role], heard_s=now_s)
 
@@ -225,11 +262,22 @@ class Supervisor:
             self._say(f"drone onboard: {role} says nothing, and is killed")
             process.kill()
         elif not child.running and now_s >= child.due_s:
+            child = self._start(role, child, now_s)
+        self._children[role] = child
+
+    def _start(self, role: str, child: Child, now_s: float) -> Child:
+        try:
             self._processes[role] = subprocess.Popen(
                 self._argv(role, self._folder), stdin=subprocess.DEVNULL, env=_environment()
             )
-            child = started(child, now_s)
-        self._children[role] = child
+        except OSError as error:  # memory is short: the others fly on
+            child = ended(replace(child, started_s=now_s), now_s, self._config)
+            self._say(
+                f"drone onboard: {role} cannot be started ({error.strerror}); "
+                f"tried anew in {child.back_off_s:.1f} s"
+            )
+            return child
+        return started(child, now_s)
 
     def _measure(self, role: str, now_s: float) -> None:
         """Take down what a role used since it was looked at last."""
@@ -247,6 +295,8 @@ class Supervisor:
         self._looked[role] = (process.pid, now_s, cpu_s)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
+        """End; a second time hurries, but for a terminal that is lost, which may be told twice."""
+        self._hurries |= self.ending and number != signal.SIGHUP
         self.ending = True
 
 

@@ -83,6 +83,14 @@ def test_ticks_that_were_not_heard_are_a_gap(tmp_path):
     assert "dropped" in result.gap
 
 
+def test_the_first_ticks_that_were_not_heard_are_counted_too(tmp_path):
+    pilot = Pilot(tmp_path, missed=range(5))
+    with closing(pilot.recorder):
+        pilot.fly(15)
+    (gap,) = FlightLog(tmp_path / "flight.mcap").messages(topics.GAP)
+    assert (gap.kind, gap.messages) == ("dropped", 5)
+
+
 def test_a_recorder_that_is_killed_goes_on_in_a_new_file(tmp_path):
     pilot = Pilot(tmp_path)
     pilot.fly(30)

@@ -1,25 +1,33 @@
 """The supervisor: what it starts anew, and when; and real processes that die, hang and end."""
 
+import io
 import os
 import signal
 import socket
 import sys
+import threading
 import time
+from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
 from drone.config.onboard import ProcessConfig, ProcessesConfig
-from drone.onboard.processes.shell import settle
+from drone.onboard.processes.shell import Shell, settle
 from drone.onboard.processes.supervisor import (
+    END_S,
     FIRST_S,
     Child,
     Supervisor,
     Watchdog,
+    _say,
+    argv_of,
     ended,
     is_silent,
     started,
 )
 from drone.onboard.processes.usage import Usage, cpu_s_of, memory_mb_of, used
+from drone.wire import ALIVE, Alive
 
 CONFIG = ProcessesConfig(back_off_s=0.2, back_off_most_s=1.0, settled_s=10.0, silent_s=5.0)
 
@@ -34,6 +42,14 @@ with Shell(sys.argv[1], Path(sys.argv[2]), time.monotonic_ns) as shell:
 print("ended by itself", flush=True)
 """
 HANGS = "import time; time.sleep(600)"
+OBEYS = """
+import pathlib, signal, sys, time
+role, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, (lambda *_: sys.exit(0)) if role == "link" else signal.SIG_IGN)
+(folder / f"{role}.there").touch()
+time.sleep(600)
+"""
 
 
 def test_it_waits_twice_as_long_after_each_early_end_up_to_a_limit():
@@ -120,6 +136,118 @@ def test_at_the_end_the_link_is_told_last(tmp_path):
     flying.close()
     assert (pilot.returncode, link.returncode) == (0, 0)
     assert list(flying._children) == ["link", "pilot"]
+
+
+def test_a_lost_terminal_ends_all_in_order(tmp_path):
+    flying, _ = supervisor(tmp_path, SPEAKS, roles=("pilot", "link"))
+    processes = {}
+
+    def on_turn(_):
+        if len(flying.details) == 2 and not processes:
+            processes.update(flying._processes)
+            for pid in (*flying.pids.values(), os.getpid()):  # all of the group hear it
+                os.kill(pid, signal.SIGHUP)
+        return True
+
+    before = signal.getsignal(signal.SIGHUP)
+    flying.run(on_turn)
+    assert {role: p.returncode for role, p in processes.items()} == {"link": 0, "pilot": 0}
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+@pytest.mark.parametrize("again", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_hurries_and_the_link_is_told_all_the_same(tmp_path, again):
+    flying, said = supervisor(tmp_path, OBEYS, roles=("pilot", "link"))
+    processes = {}
+    hurry = threading.Timer(0.2, os.kill, (os.getpid(), again))
+
+    def on_turn(_):
+        if all((tmp_path / f"{role}.there").exists() for role in ("pilot", "link")):
+            processes.update(flying._processes)
+            os.kill(os.getpid(), signal.SIGINT)
+            hurry.start()
+        return True
+
+    begun_s = time.monotonic()
+    flying.run(on_turn)
+    hurry.join()
+    assert time.monotonic() - begun_s < END_S
+    assert processes["pilot"].returncode == -signal.SIGKILL
+    assert processes["link"].returncode == 0
+    assert said == ["drone onboard: pilot does not end, and is killed"]
+
+
+def test_a_terminal_that_is_told_lost_twice_hurries_nobody(tmp_path):
+    flying, _ = supervisor(tmp_path, HANGS)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGHUP):
+        flying._end(number, None)
+    assert flying.ending
+    assert not flying._hurries
+    flying._end(signal.SIGINT, None)
+    flying._end(signal.SIGHUP, None)
+    assert flying._hurries
+    flying.close()
+
+
+def test_what_nobody_hears_is_said_without_harm(monkeypatch):
+    class Gone(io.StringIO):
+        def flush(self):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    _say("drone onboard: the connection is gone")
+
+
+def test_a_process_that_cannot_be_started_is_tried_again_like_one_that_ended(tmp_path):
+    said = []
+    argv = lambda role, folder: ["/nowhere/python"]  # noqa: E731
+    flying = Supervisor(tmp_path, ("pilot",), CONFIG, argv=argv, say=said.append)
+    for now_s in (100.0, 100.1, 100.3, 100.5, 100.7):
+        flying.turn(now_s)
+    flying.close()
+    assert said == [
+        "drone onboard: pilot cannot be started (No such file or directory); tried anew in 0.2 s",
+        "drone onboard: pilot cannot be started (No such file or directory); tried anew in 0.4 s",
+        "drone onboard: pilot cannot be started (No such file or directory); tried anew in 0.8 s",
+    ]
+    assert flying.starts == {"pilot": 0}
+
+
+def test_isolated_it_starts_isolated_ones(monkeypatch, tmp_path):
+    assert argv_of("link", tmp_path)[1:3] == ["-m", "drone.onboard.processes"]
+    monkeypatch.setattr(sys, "flags", SimpleNamespace(isolated=1))
+    assert argv_of("link", tmp_path)[1:4] == ["-I", "-m", "drone.onboard.processes"]
+
+
+def test_systemd_hears_ready_once_all_that_a_flight_needs_has_begun(tmp_path, monkeypatch):
+    told, heard = [], []
+
+    class Ears:
+        def __init__(self, folder, wanted):
+            (self.role,) = wanted
+
+        def receive(self, timeout_s):
+            return [(ALIVE, Alive(1, 0, True, ""))] if self.role in heard else []
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr("drone.onboard.processes.supervisor.Subscriber", Ears)
+    monkeypatch.setattr(Watchdog, "tell", lambda _, state: told.append(state))
+    flying, _ = supervisor(tmp_path, HANGS, roles=("pilot", "link", "web"))
+    for heard[:] in ([], ["pilot"], ["link"], ["pilot", "link"]):
+        flying.turn(time.monotonic())
+        flying._tell()
+    flying.close()
+    assert told == [*["WATCHDOG=1"] * 2, "READY=1", *["WATCHDOG=1"] * 2, "STOPPING=1"]
+
+
+def test_a_process_knows_that_its_supervisor_is_gone(tmp_path, monkeypatch):
+    shell = Shell("link", tmp_path, time.monotonic_ns)
+    with closing(shell.voice):
+        assert not shell.orphaned
+        monkeypatch.setattr(os, "getppid", lambda: 1)
+        assert shell.orphaned
 
 
 def test_systemd_is_told(tmp_path):
