@@ -16,6 +16,7 @@ from drone.config.onboard import ProcessConfig, ProcessesConfig
 from drone.onboard.processes.shell import Shell, settle
 from drone.onboard.processes.supervisor import (
     END_S,
+    ENDS,
     FIRST_S,
     Child,
     Supervisor,
@@ -50,6 +51,15 @@ signal.signal(signal.SIGTERM, (lambda *_: sys.exit(0)) if role == "link" else si
 (folder / f"{role}.there").touch()
 time.sleep(600)
 """
+
+
+@pytest.fixture(autouse=True)
+def _a_terminal():
+    """Signals are heard as from a terminal, also where the tests run with some ignored (nohup)."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler or signal.SIG_DFL)
 
 
 def test_it_waits_twice_as_long_after_each_early_end_up_to_a_limit():
@@ -149,10 +159,9 @@ def test_a_lost_terminal_ends_all_in_order(tmp_path):
                 os.kill(pid, signal.SIGHUP)
         return True
 
-    before = signal.getsignal(signal.SIGHUP)
     flying.run(on_turn)
     assert {role: p.returncode for role, p in processes.items()} == {"link": 0, "pilot": 0}
-    assert signal.getsignal(signal.SIGHUP) is before
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
 
 
 @pytest.mark.parametrize("again", [signal.SIGINT, signal.SIGTERM])
