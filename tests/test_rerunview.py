@@ -131,7 +131,7 @@ def test_what_cannot_be_viewed_is_an_error_in_words(tmp_path, capsys):
     (tmp_path / "mav0").mkdir()
     wrong = {
         (str(GOLDEN), "--view", "x.mcap"): "expected a file .rrd",
-        (str(GOLDEN), "--view", "x.rrd", "--verify"): "without other modes",
+        (str(GOLDEN), "--view", "x.rrd", "--verify"): "--verify does not go with --view",
         (str(tmp_path), "--view", "x.rrd"): "is no flight",
         (str(GOLDEN), "--view", str(tmp_path / "no" / "x.rrd")): "cannot be written",
     }

@@ -105,7 +105,7 @@ class Peer:
 
     def everything(self):
         return (
-            *(self.heartbeat(), *self.where(), self.position(), self.attitude(), self.rc()),
+            *(self.heartbeat(), self.position(), *self.where(), self.attitude(), self.rc()),
             *(self.ground(), self.battery(), self.home()),
         )
 

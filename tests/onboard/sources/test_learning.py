@@ -249,7 +249,7 @@ def test_learning_from_a_camera_that_is_unplugged_in_flight(
         (["--live", "/dev/video97", "--right", "x"], "--right is of recorded input"),
         (["x", "--live", "/dev/video97"], "--live goes without recorded input"),
         (["--live", "/dev/video97", "--retrain"], "--live goes without recorded input"),
-        (["x", "--size", "1x1"], "--size and --max-skew-ms go with --live"),
+        (["x", "--size", "1x1"], "--size, --max-skew-ms and --delay go with --live"),
         ([], "name recorded input (drone replay film.avi), or a camera with --live"),
     ],
 )
