@@ -95,7 +95,7 @@ def test_a_log_whose_beginning_is_not_here_says_so(tmp_path: Path) -> None:
 def test_a_gap_is_told_also_where_the_file_is_sound(flight: Flight) -> None:
     gap = Mark(4.0, "gap", "messages missing (damaged)", (math.nan,) * 3)
     torn = replace(flight, marks=(*flight.marks, gap, replace(gap, t_s=9.0)))
-    told = "messages missing (damaged) after 4.0 s, and 1 more times"
+    told = "messages missing (damaged) after 4.0 s, and once more"
     assert told in story.warnings(torn)[0]
     sides = [Side(0, "a", flight), Side(1, "b", torn)]
     assert [told in words for words in cautions(sides)] == [True]

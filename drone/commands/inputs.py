@@ -130,8 +130,8 @@ def live_request(args: argparse.Namespace) -> LiveRequest | None:
         if value is not None:
             raise UserError(f"{name} is of recorded input; --live takes one camera, or two")
     pictures = None if args.size is None else size_px(args.size)
-    skew_ms = 10.0 if args.max_skew_ms is None else args.max_skew_ms
-    return LiveRequest(tuple(args.live), pictures, skew_ms / 1000, args.delay or 0.0)
+    given = {} if args.max_skew_ms is None else {"max_skew_s": args.max_skew_ms / 1000}
+    return LiveRequest(tuple(args.live), pictures, delay_s=args.delay or 0.0, **given)
 
 
 def size_px(text: str) -> tuple[int, int]:

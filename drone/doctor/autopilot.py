@@ -76,7 +76,7 @@ class Wanted:
     Attributes:
         name: of it.
         right: to set.
-        wrong: values that are not, the first that holds counts.
+        wrong: values that are not; of several that hold the first counts.
         elsewhere: name of the parameter that other versions have in its place, empty if none.
     """
 
@@ -86,155 +86,105 @@ class Wanted:
     elsewhere: str = ""
 
 
+def _wanted(name: str, right: str, *wrong: Wrong, elsewhere: str = "") -> Wanted:
+    return Wanted(name, right, wrong, elsewhere)
+
+
+def _has(bits: int) -> Callable[[float], bool]:
+    return lambda value: bool(int(value) & bits)
+
+
+_FAIL, _WARN = Verdict.FAIL, Verdict.WARN
 _CLIMBS = "it returns, and first climbs to RTL_ALT, which in a room is the ceiling"
+_STICKS = "moving the sticks does not end OFFBOARD by itself"
 WANTED: Mapping[str, tuple[Wanted, ...]] = {
     ARDUPILOT: (
-        Wanted(
+        _wanted(
             "FS_THR_ENABLE",
             "FS_THR_ENABLE = 3 (land)",
-            (
-                Wrong(
-                    lambda v: v <= 0,
-                    Verdict.FAIL,
-                    "nothing happens when the remote control is lost",
-                ),
-                Wrong(
-                    lambda v: v in (1, 2, 4, 6),
-                    Verdict.WARN,
-                    f"without the remote control {_CLIMBS}",
-                ),
-            ),
+            Wrong(lambda v: v <= 0, _FAIL, "nothing happens when the remote control is lost"),
+            Wrong(lambda v: v in (1, 2, 4, 6), _WARN, f"without the remote control {_CLIMBS}"),
         ),
-        Wanted(
+        _wanted(
             "FS_OPTIONS",
             "FS_OPTIONS without 4 (bit 2)",
-            (
-                Wrong(
-                    lambda v: bool(int(v) & 4),
-                    Verdict.FAIL,
-                    "nothing happens in GUIDED when the remote control is lost",
-                ),
-            ),
+            Wrong(_has(4), _FAIL, "nothing happens in GUIDED when the remote control is lost"),
         ),
-        Wanted(
+        _wanted(
             "FS_EKF_ACTION",
             "FS_EKF_ACTION = 1 (land)",
-            (
-                Wrong(
-                    lambda v: v < 1,
-                    Verdict.WARN,
-                    "nothing happens when the position estimate is lost",
-                ),
-            ),
+            Wrong(lambda v: v < 1, _WARN, "nothing happens when the position estimate is lost"),
         ),
-        Wanted(
+        _wanted(
             "GUID_TIMEOUT",
             "GUID_TIMEOUT = 1",
-            (
-                Wrong(
-                    lambda v: not 0 < v <= 1.5,
-                    Verdict.WARN,
-                    "it flies on by the last set-point for so many seconds when this computer dies",
-                ),
+            Wrong(
+                lambda v: not 0 < v <= 1.5,
+                _WARN,
+                "it flies on by the last set-point for so many seconds when this computer dies",
             ),
         ),
-        Wanted(
+        _wanted(
             "FENCE_ENABLE",
             "FENCE_ENABLE = 1, with FENCE_ALT_MAX and FENCE_RADIUS",
-            (Wrong(lambda v: v != 1, Verdict.WARN, "no fence holds what goes wrong"),),
+            Wrong(lambda v: v != 1, _WARN, "no fence holds what goes wrong"),
         ),
-        Wanted(
+        _wanted(
             "FENCE_ACTION",
             "FENCE_ACTION = 2 (land)",
-            (
-                Wrong(lambda v: v <= 0, Verdict.WARN, "the fence is reported and holds nothing"),
-                Wrong(lambda v: v in (1, 3), Verdict.WARN, f"at the fence {_CLIMBS}"),
-            ),
+            Wrong(lambda v: v <= 0, _WARN, "the fence is reported and holds nothing"),
+            Wrong(lambda v: v in (1, 3), _WARN, f"at the fence {_CLIMBS}"),
         ),
-        Wanted(
+        _wanted(
             "PRX1_TYPE",
             "PRX1_TYPE = 2 (MAVLink); 0 for flights with --shadow, which tells of none",
-            (
-                Wrong(
-                    lambda v: v != 2,
-                    Verdict.WARN,
-                    "it takes no notice of the obstacles that it is told of",
-                ),
-            ),
+            Wrong(lambda v: v != 2, _WARN, "it takes no notice of the obstacles it is told of"),
         ),
     ),
     PX4: (
-        Wanted(
+        _wanted(
             "COM_OF_LOSS_T",
             "COM_OF_LOSS_T = 1",
-            (
-                Wrong(
-                    lambda v: v > 1.5,
-                    Verdict.WARN,
-                    "it waits so many seconds when this computer dies",
-                ),
-            ),
+            Wrong(lambda v: v > 1.5, _WARN, "it waits so many seconds when this computer dies"),
         ),
-        Wanted(
+        _wanted(
             "COM_OBL_RC_ACT",
             "COM_OBL_RC_ACT = 4 (land) or 0 (position mode: the pilot's)",
-            (
-                Wrong(
-                    lambda v: v not in (0, 4, 5),
-                    Verdict.FAIL,
-                    "without set-points it does not hold, land, or leave it to the pilot",
-                ),
+            Wrong(
+                lambda v: v not in (0, 4, 5),
+                _FAIL,
+                "without set-points it does not hold, land, or leave it to the pilot",
             ),
         ),
-        Wanted(
+        _wanted(
             "COM_RC_OVERRIDE",
             "COM_RC_OVERRIDE = 3 (bit 1: in OFFBOARD too)",
-            (
-                Wrong(
-                    lambda v: not int(v) & 2,
-                    Verdict.WARN,
-                    "moving the sticks does not end OFFBOARD by itself",
-                ),
-            ),
+            Wrong(lambda v: not _has(2)(v), _WARN, _STICKS),
             elsewhere="MAN_OVERRIDE_SPD",
         ),
-        Wanted(
+        _wanted(
             "MAN_OVERRIDE_SPD",
             "MAN_OVERRIDE_SPD = 1",
-            (
-                Wrong(
-                    lambda v: v < 0,
-                    Verdict.WARN,
-                    "moving the sticks does not end OFFBOARD by itself",
-                ),
-            ),
+            Wrong(lambda v: v < 0, _WARN, _STICKS),
             elsewhere="COM_RC_OVERRIDE",
         ),
-        Wanted(
+        _wanted(
             "COM_RCL_EXCEPT",
             "COM_RCL_EXCEPT = 0 (bit 2 excepts OFFBOARD)",
-            (
-                Wrong(
-                    lambda v: bool(int(v) & 4),
-                    Verdict.FAIL,
-                    "nothing happens in OFFBOARD when the remote control is lost",
-                ),
-            ),
+            Wrong(_has(4), _FAIL, "nothing happens in OFFBOARD when the remote control is lost"),
         ),
-        Wanted(
+        _wanted(
             "NAV_RCL_ACT",
             "NAV_RCL_ACT = 3 (land)",
-            (
-                Wrong(
-                    lambda v: v in (5, 6),
-                    Verdict.FAIL,
-                    "without the remote control it stops the motors in the air",
-                ),
-                Wrong(
-                    lambda v: v not in (1, 3),
-                    Verdict.WARN,
-                    "without the remote control it does something that needs GPS, or nothing",
-                ),
+            Wrong(
+                lambda v: v in (5, 6),
+                _FAIL,
+                "without the remote control it stops the motors in the air",
+            ),
+            Wrong(
+                lambda v: v not in (1, 3),
+                _WARN,
+                "without the remote control it does something that needs GPS, or nothing",
             ),
         ),
     ),

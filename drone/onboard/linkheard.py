@@ -63,7 +63,7 @@ class Heard:
         stamps_ns: the latest of what it measured, by its own clock, by name of the message.
         came_ns: when each message came last, by name.
         position: when it was measured, where, and how fast, NED.
-        believed: when the autopilot last told whether it believes its velocity, and whether.
+        believed: whether the autopilot believed its velocity when it told last.
         globe: latitude, longitude, 1e-7 degrees, and altitude, mm, of `home` and `origin`.
         battery: share left and voltage.
         rc_lost: the autopilot says that its RC receiver is not well.
@@ -82,7 +82,7 @@ class Heard:
     stamps_ns: dict[str, int] = field(default_factory=dict)
     came_ns: dict[str, int] = field(default_factory=dict)
     position: tuple[int, Vector3, Vector3] = (-NS_PER_S, UNKNOWN, UNKNOWN)
-    believed: tuple[int, bool] = (-NS_PER_S, False)
+    believed: bool = False
     globe: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     battery: tuple[float, float] = (math.nan, math.nan)
     rc_lost: bool = False
@@ -113,8 +113,7 @@ class Heard:
         """Return whether the autopilot itself believes the velocity that it sends."""
         if self.manner is None or not self.manner.doubts:
             return True
-        told_ns, believed = self.believed
-        return believed and fresh(told_ns, now_ns, BELIEF_S)
+        return self.believed and self._came("ESTIMATOR_STATUS", now_ns, BELIEF_S)
 
 
 def _heartbeat(heard: Heard, message: Any, now_ns: int) -> None:
@@ -185,7 +184,7 @@ def _ground(heard: Heard, message: Any, now_ns: int) -> None:
 
 
 def _estimator(heard: Heard, message: Any, now_ns: int) -> None:
-    heard.believed = (now_ns, bool(message.flags & ESTIMATOR_VELOCITY_HORIZ))
+    heard.believed = bool(message.flags & ESTIMATOR_VELOCITY_HORIZ)
 
 
 def _origin(heard: Heard, message: Any, now_ns: int) -> None:

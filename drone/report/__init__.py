@@ -43,9 +43,8 @@ def write_report(run: Path, on_progress: Callable[[float], None] | None = None) 
         UserError: there is no flight log, or none that this version can read.
         WorkFailedError: the report cannot be written.
     """
-    folder = RunFolder(run.parent if run.is_file() else run)
-    path = run if run.is_file() else folder.log
-    report = run.with_suffix(".html") if run.is_file() else folder.report
+    path = run if run.is_file() else RunFolder(run).log
+    report = run.with_suffix(".html") if run.is_file() else RunFolder(run).report
     log = FlightLog(path)
     flight = read_flight(log, on_progress)
     result = _result(run)
@@ -91,7 +90,11 @@ def _side(number: int, run: Path) -> Side:
 
 def _name(run: Path) -> str:
     """Return what a flight is called: after its run folder, a log by itself after its file."""
-    return run.stem if _is_alone(run) else (run.parent if run.is_file() else run).resolve().name
+    return run.stem if _is_alone(run) else _folder(run).path.resolve().name
+
+
+def _folder(run: Path) -> RunFolder:
+    return RunFolder(run.parent if run.is_file() else run)
 
 
 def _is_alone(run: Path) -> bool:
@@ -112,9 +115,7 @@ def _result(run: Path) -> Mapping[str, Any]:
     if _is_alone(run):
         return {}
     try:
-        result = json.loads(
-            RunFolder(run.parent if run.is_file() else run).result.read_text(encoding="utf-8")
-        )
+        result = json.loads(_folder(run).result.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return result if isinstance(result, Mapping) else {}

@@ -16,7 +16,7 @@ from scipy.stats import chi2
 from drone.messages import Mode
 from drone.report.flight import Flight
 from drone.report.particulars import flat_settings, told_setting
-from drone.report.story import FLYING, NAMES, metres, plural, seconds, share, way_m
+from drone.report.story import FLYING, NAMES, gaps, metres, plural, seconds, share, way_m
 
 MOST_FLIGHTS = 16
 _UNNOTED = ("flight.name",)
@@ -92,9 +92,10 @@ def cautions(sides: Sequence[Side]) -> list[str]:
     if len(versions) > 1:
         found.append(f"They were flown by different versions: {', '.join(sorted(versions))}.")
     for side in sides:
-        if side.flight.lost:
-            what = "is damaged" if side.flight.damaged else "has a gap"
-            found.append(f"The log of {side.letter} {what}: {side.flight.lost}.")
+        if side.flight.damaged:
+            found.append(f"The log of {side.letter} is damaged: {side.flight.damaged}.")
+        elif gaps(side.flight):
+            found.append(f"The log of {side.letter} has a gap: {gaps(side.flight)}.")
         if side.flight.first_tick:
             found.append(f"The log of {side.letter} lacks the beginning of its flight.")
     return found

@@ -145,16 +145,6 @@ class Flight:
         return self.header.source == "sim"
 
     @property
-    def lost(self) -> str:
-        """What the log lacks within itself, in words; empty if nothing."""
-        gaps = self.of_kind("gap")
-        if self.damaged or not gaps:
-            return self.damaged or ""
-        return f"{gaps[0].detail} after {gaps[0].t_s:.1f} s" + (
-            f", and {len(gaps) - 1} more times" if len(gaps) > 1 else ""
-        )
-
-    @property
     def live(self) -> bool:
         """A live camera was watched, by `drone replay --live`."""
         return self.header.source.startswith(LIVE_SOURCE)

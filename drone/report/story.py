@@ -91,8 +91,8 @@ def warnings(flight: Flight) -> list[str]:
     found = []
     if flight.damaged:
         found.append(f"The log is damaged: {flight.damaged}. The report covers what can be read.")
-    elif flight.lost:
-        found.append(f"The log has a gap: {flight.lost}. Figures leave out what was lost in it.")
+    elif gaps(flight):
+        found.append(f"The log has a gap: {gaps(flight)}. Figures leave out what was lost in it.")
     if flight.first_tick:
         found.append(
             f"The log begins at tick {flight.first_tick}: what came before is not in it, and all "
@@ -110,6 +110,15 @@ def warnings(flight: Flight) -> list[str]:
     if flight.header.source == "sim" and flight.duration_s < wanted_s / 2 and not found:
         found.append(f"The flight is short: {seconds(flight.duration_s)} of {seconds(wanted_s)}.")
     return found
+
+
+def gaps(flight: Flight) -> str:
+    """Return what the log lacks within itself, in words; empty if nothing."""
+    found = flight.of_kind("gap")
+    if not found:
+        return ""
+    again = f", and {times(len(found) - 1)} more" if len(found) > 1 else ""
+    return f"{found[0].detail} after {found[0].t_s:.1f} s{again}"
 
 
 def seconds(value_s: float) -> str:

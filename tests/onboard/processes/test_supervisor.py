@@ -203,8 +203,10 @@ def test_what_nobody_hears_is_said_without_harm(monkeypatch):
         def flush(self):
             raise BrokenPipeError
 
-    monkeypatch.setattr(sys, "stderr", Gone())
+    gone = Gone()
+    monkeypatch.setattr(sys, "stderr", gone)
     _say("drone onboard: the connection is gone")
+    assert gone.getvalue() == "drone onboard: the connection is gone\n"
 
 
 def test_a_process_that_cannot_be_started_is_tried_again_like_one_that_ended(tmp_path):
