@@ -125,6 +125,14 @@ def test_why_nothing_was_flown_any_more(
     assert ("nobody" in headline) == (mode is Mode.LAND and not reason.startswith("asked"))
 
 
+def test_a_licence_held_from_the_start_was_not_earned_after_no_time(flight: Flight) -> None:
+    ticks = flight.ticks.copy()
+    ticks["held"] = True
+    held = replace(flight, ticks=ticks)
+    assert story.sentences(held)[0] == "Mono held its licence from the start and kept it."
+    assert {f.name: f.value for f in story.key_figures(held)}["licence earned"] == "before"
+
+
 def test_a_flight_handed_over_did_not_lose_stereo(flight: Flight) -> None:
     (span,) = flight.in_mode(Mode.MONO)
     detail = "mono: handed over: mono flies alone, without a licence"

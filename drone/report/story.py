@@ -158,6 +158,8 @@ def _licence(flight: Flight) -> str:
             return f"No network ever flew: no model version was published in {flown}."
         return f"Mono did not earn its licence in {flown}: {flight.licence}."
     earned = f"Mono earned its licence after {seconds(held[0].start_s)}"
+    if not held[0].start_s:  # of a flight before, or earlier in this one
+        earned = "Mono held its licence from the start"
     lost = len(held) - bool(flight.ticks["held"][-1])
     if not lost:
         return f"{earned} and kept it."
@@ -288,7 +290,7 @@ def key_figures(flight: Flight) -> list[Figure]:
         ]
     return [
         Figure("flown", metres(way_m(flight)), seconds(flight.duration_s)),
-        Figure("licence earned", seconds(trust_s[0]) if trust_s else "never", _versions(flight)),
+        Figure("licence earned", _earned(trust_s), _versions(flight)),
         Figure(
             "mono flew",
             share(_share_of_mono(flight)),
@@ -302,6 +304,12 @@ def key_figures(flight: Flight) -> list[Figure]:
         Figure("needless stops", share(against["fpr"]), f"of {against['negatives']} free frames"),
         _distance_error(flight),
     ]
+
+
+def _earned(trust_s: list[float]) -> str:
+    if not trust_s:
+        return "never"
+    return seconds(trust_s[0]) if trust_s[0] else "before"
 
 
 def _distance_error(flight: Flight) -> Figure:
