@@ -34,6 +34,14 @@ def test_times_become_rates_and_the_larger_ratio_the_better() -> None:
     assert per_second(Figure(4.0, 2.0, 2.0, 7)) == Figure(250.0, 500.0, 0.5, 7)
 
 
+def test_an_options_place_is_behind_its_suite(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parser().parse_args([]).rounds == parser().parse_args(["stack"]).rounds
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--rounds", "10", "sim"])
+    assert "--rounds" not in parser().format_usage()
+    assert "'10' (choose from" in capsys.readouterr().err
+
+
 def test_a_bench_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "sim", "--rounds", "0"]) == 2
     assert "--rounds 0: expected at least 1" in capsys.readouterr().err

@@ -54,10 +54,9 @@ def parser() -> argparse.ArgumentParser:
     p = command_parser(
         "bench",
         "Measure parts of this stack beside their floors; trust the ratios. "
-        f"Without a suite: {next(iter(SUITES))}.",
+        f"Without a suite: {next(iter(SUITES))}, with its options as they are.",
         "drone bench --json\n  drone bench stack --save benchmarks/stack.json",
     )
-    _suite(next(iter(SUITES))).add_options(p)
     _add_output(p, None, False)
     suites = p.add_subparsers(dest="suite", metavar="suite", title="suites")
     for name in SUITES:
@@ -71,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
         )
         suite.add_options(sub)
         _add_output(sub, argparse.SUPPRESS, argparse.SUPPRESS)  # what stood before the suite holds
+        if name == next(iter(SUITES)):
+            p.set_defaults(**vars(sub.parse_args([])))
     return p
 
 
