@@ -26,6 +26,7 @@ from training.experiments.perseed import (
     all_paired,
     estimate,
     figures_table,
+    too_few,
     until,
     values,
     verdict,
@@ -254,12 +255,14 @@ def _clear(found: Mapping[str, Difference], sign: int) -> list[str]:
     there = {
         name: sign * d.estimate.mean
         for name, d in found.items()
-        if d.is_clear and d.p < 0.05 and sign * d.estimate.mean > 0
+        if d.is_clear and sign * d.estimate.mean > 0
     }
     return sorted(there, key=lambda name: -there[name])
 
 
 def _headline(found: Mapping[str, Difference]) -> str:
+    if few := too_few(found):
+        return few
     helps = _clear(found, 1)
     return f"clearly missed when off: {', '.join(helps)}" if helps else "none is clearly missed"
 
@@ -268,10 +271,25 @@ def _meaning(
     found: Mapping[str, Difference], meant: Mapping[str, Difference], late: str
 ) -> tuple[str, ...]:
     """Return what the figures say."""
+    sentences = [*_what_each_gives(found, late)]
+    if meant:
+        said = "; ".join(
+            f"{name}: "
+            + verdict(d, "better without", "worse without", "no clear difference", "too few rooms")
+            + f" ({d.estimate.text(2)})"
+            for name, d in meant.items()
+        )
+        sentences.append(f"Each where it is meant for: {said}.")
+    return tuple(sentences)
+
+
+def _what_each_gives(found: Mapping[str, Difference], late: str) -> tuple[str, ...]:
+    if few := too_few(found):
+        return (f"What each means gives to needless stops cannot be told yet: {few}.",)
     helps, harms = _clear(found, 1), _clear(found, -1)
     unclear = [name for name in found if name not in (*helps, *harms)]
     told = ", ".join(f"{name} ({found[name].estimate.text(2)})" for name in helps)
-    sentences = [
+    return (
         f"After {late} s, clearly more free frames are stopped needlessly without {told}."
         if helps
         else f"After {late} s no means by itself makes a clear difference to needless stops.",
@@ -280,15 +298,7 @@ def _meaning(
         if harms
         else f"No clear difference without {', '.join(unclear) or 'any other'}, and nothing is "
         "clearly better off.",
-    ]
-    if meant:
-        said = "; ".join(
-            f"{name}: {verdict(d, 'better without', 'worse without', 'no clear difference')} "
-            f"({d.estimate.text(2)})"
-            for name, d in meant.items()
-        )
-        sentences.append(f"Each where it is meant for: {said}.")
-    return tuple(sentences)
+    )
 
 
 EXPERIMENT = Experiment(

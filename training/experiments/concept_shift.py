@@ -257,7 +257,9 @@ def _meaning(
             )
     guarded = [
         f"{name.partition(':')[0]} "
-        + verdict(d, "withdrawn sooner", "withdrawn later", "no clear difference")
+        + verdict(
+            d, "withdrawn sooner", "withdrawn later", "no clear difference", "too few rooms to say"
+        )
         + f" ({d.estimate.text(1)} s)"
         for name, d in found.items()
         if name.endswith("brittle, unguarded")

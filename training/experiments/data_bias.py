@@ -281,7 +281,8 @@ def _meaning(
 
 
 def _changes(d: Difference) -> str:
-    return verdict(d, "shrink", "widen", "do not clearly change")
+    alike, unknown = "do not clearly change", "cannot be said yet, by so few rooms, to change"
+    return verdict(d, "shrink", "widen", alike, unknown)
 
 
 def _finite(values: Sequence[float]) -> NDArray[np.float64]:

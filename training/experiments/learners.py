@@ -18,6 +18,7 @@ from training.experiments.perseed import (
     all_paired,
     estimate,
     figures_table,
+    too_few,
     values,
     verdict,
 )
@@ -173,18 +174,20 @@ def _meaning(
             f"({network.estimate.text(2)} of the free frames, at 95 % of the near ones caught)."
         )
     others = {name: found.get(f"{name} − texton-knn") for name in TEXTONS if name != "texton-knn"}
-    apart = [name for name, d in others.items() if d is not None and d.is_clear and d.p < 0.05]
-    if any(d is not None for d in others.values()):
+    there = {name: d for name, d in others.items() if d is not None}
+    apart = [name for name, d in there.items() if d.is_clear]
+    if apart:
         sentences.append(
-            "Of the other regressors on textons "
-            + (f"{', '.join(apart)} differ" if apart else "none differs")
-            + " clearly from it: "
-            + (
-                "which regressor it is matters."
-                if apart
-                else "these rooms show no gain from another regressor."
-            )
+            f"Of the other regressors on textons {', '.join(apart)} differ clearly from it: which "
+            "regressor it is matters."
         )
+    elif any(d.can_be_clear for d in there.values()):
+        sentences.append(
+            "Of the other regressors on textons none differs clearly from it: these rooms show no "
+            "gain from another regressor."
+        )
+    elif there:
+        sentences.append(f"Nor can the other regressors on textons: {too_few(there)}.")
     if len(times) > 1:
         sentences.append(_course_of(lambdas, times))
     return tuple(sentences)

@@ -17,7 +17,7 @@ from drone.wholefile import write_whole
 from training.experiments import EXPERIMENTS
 from training.experiments.campaign import Campaign
 from training.experiments.design import Findings, Picture, Row, Table
-from training.experiments.statistics import LEAST
+from training.experiments.statistics import ALPHA, LEAST
 
 FIGURES = "figures.json"
 
@@ -113,7 +113,8 @@ def _statistics() -> str:
         "Brackets hold 95 % intervals: exact Poisson for collisions and overrides, Clopper and "
         "Pearson for shares of flights, a bootstrap over seeds for everything else. Differences "
         "are paired over seeds; their p, by swapping the arms within seeds, is corrected for "
-        "being several (Holm 1979).\n"
+        "being several (Holm 1979). Clear is a difference whose interval excludes zero and whose p "
+        f"is below {ALPHA:.2f}.\n"
     )
 
 

@@ -15,6 +15,7 @@ from training.experiments.statistics import (
     corrected,
     difference,
     mean,
+    seeds_to_be_clear,
 )
 
 Values = Mapping[int, float]
@@ -94,8 +95,17 @@ def figures_table(
 
 def verdict(found: Difference, less: str, more: str, alike: str, unknown: str = "") -> str:
     """Return which text a difference says; `unknown`, else `alike`, if seeds are too few."""
-    if not math.isfinite(found.estimate.low):
+    if not found.can_be_clear:
         return unknown or alike
     if not found.is_clear:
         return alike
     return less if found.estimate.mean < 0 else more
+
+
+def too_few(found: Mapping[str, Difference]) -> str:
+    """Return, in words, that seeds are too few for any of several differences to be clear."""
+    if not found or any(d.can_be_clear for d in found.values()):
+        return ""
+    n = max(d.estimate.n for d in found.values())
+    tests = max(d.tests for d in found.values())
+    return f"too few rooms, {n}, where {tests} comparisons need {seeds_to_be_clear(tests)}"

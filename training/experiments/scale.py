@@ -17,6 +17,7 @@ from training.experiments.perseed import (
     all_paired,
     estimate,
     figures_table,
+    too_few,
     until,
     values,
 )
@@ -177,7 +178,7 @@ def _compared(rows: Sequence[Row], late: str) -> dict[str, Difference]:
 
 def _clear(found: dict[str, Difference]) -> dict[str, list[str]]:
     """Return which settings are clearly better and clearly worse than their reference."""
-    clear = {name: d for name, d in found.items() if d.is_clear and d.p < 0.05}
+    clear = {name: d for name, d in found.items() if d.is_clear}
     return {
         "better": [f"{n} ({d.estimate.text(2)})" for n, d in clear.items() if d.estimate.mean < 0],
         "worse": [f"{n} ({d.estimate.text(2)})" for n, d in clear.items() if d.estimate.mean > 0],
@@ -185,6 +186,8 @@ def _clear(found: dict[str, Difference]) -> dict[str, list[str]]:
 
 
 def _headline(found: dict[str, Difference]) -> str:
+    if few := too_few(found):
+        return few
     clear = _clear(found)
     told = [f"clearly {how}: {', '.join(names)}" for how, names in clear.items() if names]
     return "; ".join(told) or "no setting clearly unlike its reference"
@@ -192,9 +195,22 @@ def _headline(found: dict[str, Difference]) -> str:
 
 def _meaning(rows: Sequence[Row], found: dict[str, Difference], late: str) -> tuple[str, ...]:
     """Return what the figures say."""
-    clear = _clear(found)
     cost = _columns(rows, DEFAULT, late)
-    sentences = [
+    sentences = [*_what_matters(found, late)]
+    if cost["core s per s"]:
+        sentences.append(
+            f"The default learns at {estimate(cost['core s per s']).text(2)} core seconds per "
+            f"second of flight, answers in {estimate(cost['ms an answer']).text(1)} ms, and stops "
+            f"needlessly in {estimate(cost[_heads(late)[1]]).text(2)} of the free frames."
+        )
+    return tuple(sentences)
+
+
+def _what_matters(found: dict[str, Difference], late: str) -> tuple[str, ...]:
+    if few := too_few(found):
+        return (f"Whether a setting matters to needless stops cannot be told yet: {few}.",)
+    clear = _clear(found)
+    return (
         f"After {late} s "
         + (
             f"needless stops are clearly fewer with {', '.join(clear['better'])}."
@@ -205,14 +221,7 @@ def _meaning(rows: Sequence[Row], found: dict[str, Difference], late: str) -> tu
         if clear["worse"]
         else "None has clearly more either: in these rooms a cheaper setting costs nothing that "
         "this many rooms can show.",
-    ]
-    if cost["core s per s"]:
-        sentences.append(
-            f"The default learns at {estimate(cost['core s per s']).text(2)} core seconds per "
-            f"second of flight, answers in {estimate(cost['ms an answer']).text(1)} ms, and stops "
-            f"needlessly in {estimate(cost[_heads(late)[1]]).text(2)} of the free frames."
-        )
-    return tuple(sentences)
+    )
 
 
 EXPERIMENT = Experiment(

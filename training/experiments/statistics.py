@@ -3,14 +3,15 @@
 Rates have exact Poisson intervals, shares Clopper and Pearson's, everything else a bootstrap over
 seeds, from five on: the interval of fewer is little more than their range, and far too narrow.
 Differences between arms are bootstrapped over the seeds that both have, and tested by swapping the
-arms within seeds; several tests of one question are corrected after Holm (1979).
+arms within seeds; several tests of one question are corrected after Holm (1979). A difference is
+clear where both say so: the interval by bootstrap alone is too narrow where seeds are few.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ RESAMPLES = 9999
 CONFIDENCE = 0.95
 LEAST = 5
 """Seeds, for an interval by bootstrap."""
+ALPHA = 1 - CONFIDENCE
+"""Below it, a p speaks against chance."""
 Values = NDArray[np.float64]
 
 
@@ -62,16 +65,24 @@ class Difference:
         estimate: of the difference.
         effect: its size: the mean difference of a seed over its standard deviation (Cohen's d_z).
         p: that the arms do not differ, two-sided, after correction.
+        tests: how many differences it was corrected for.
     """
 
     estimate: Estimate
     effect: float
     p: float
+    tests: int = 1
 
     @property
     def is_clear(self) -> bool:
-        """The interval excludes zero."""
-        return self.estimate.low > 0 or self.estimate.high < 0
+        """The interval excludes zero, and the corrected p is below `ALPHA`."""
+        excludes = self.estimate.low > 0 or self.estimate.high < 0
+        return excludes and self.p < ALPHA
+
+    @property
+    def can_be_clear(self) -> bool:
+        """There are seeds enough: of fewer, no outcome is clear."""
+        return self.estimate.n >= seeds_to_be_clear(self.tests)
 
     @property
     def least_seen(self) -> float:
@@ -181,8 +192,17 @@ def corrected(found: Sequence[Difference]) -> list[Difference]:
     for rank, i in enumerate(order):
         if not math.isnan(found[i].p):
             worst = max(worst, min(1.0, (len(found) - rank) * found[i].p))
-            result[i] = Difference(found[i].estimate, found[i].effect, worst)
+            result[i] = replace(found[i], p=worst, tests=len(found))
     return result
+
+
+def seeds_to_be_clear(tests: int = 1) -> int:
+    """Return of how many seeds a difference can be clear at all.
+
+    Swapping the arms within n seeds gives no p below 2 / 2^n, which the correction of the first of
+    several multiplies by their number.
+    """
+    return max(LEAST, math.floor(1 + math.log2(tests / ALPHA)) + 1)
 
 
 def _swap_test(apart: Values) -> float:

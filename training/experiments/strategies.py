@@ -260,7 +260,7 @@ def _why_unclear(d: Difference, arms: Mapping[str, Arm]) -> str:
 
 
 def _catches(d: Difference) -> str:
-    few, alike = "catches fewer", "catches about as many"
+    few, alike = "catches fewer", "catches not clearly more or fewer"
     return verdict(d, few, "catches more", alike, "cannot be compared yet in")
 
 

@@ -132,7 +132,7 @@ def _meaning(arms: dict[tuple[str, str], Arm], found: dict[str, Difference]) -> 
         free,
         "collides clearly less often than",
         "collides clearly more often than",
-        "collides about as often as",
+        "collides not clearly more or less often than",
         "cannot be compared yet with",
     )
     pace, hits = _rates(arms, "metres_per_min"), _rates(arms, "collisions_per_100m")

@@ -398,6 +398,23 @@ def test_where_no_setting_matters_the_sentences_say_so():
     assert "no setting has clearly fewer" in found.meaning[0]
 
 
+def test_of_too_few_rooms_no_page_says_that_nothing_differs():
+    """Five rooms, all with the same great difference."""
+    few = range(5)
+    one = learners.analyse([learners_row(s, {"cnn": 0.1 + 0.001 * s}) for s in few])
+    assert "cannot be compared yet" in one.meaning[0]
+    assert "too few rooms, 5, where" in one.meaning[1]
+    missed = [r for s in few for r in ablation_rows(s, {"warm start": 0.5 + 0.001 * s})]
+    settings = scale_rows(lambda name, s: 0.1 if name == "default" else 0.5 + 0.001 * s)
+    for found in (
+        ablations.analyse(missed),
+        scale.analyse([r for r in settings if r.seed in few]),
+    ):
+        assert found.headline.startswith("too few rooms, 5, where")
+        assert "cannot be told yet: too few rooms, 5" in found.meaning[0]
+        assert "lear" not in " ".join(found.meaning[:1])
+
+
 # All of it
 
 

@@ -16,6 +16,7 @@ from training.experiments.statistics import (
     quotient,
     rate,
     ratio,
+    seeds_to_be_clear,
     share,
 )
 
@@ -128,6 +129,23 @@ def test_arms_that_do_not_differ_are_seldom_called_different(monkeypatch):
     found = [difference((a, metres), (b, metres)) for a, b, metres in pairs]
     assert sum(d.is_clear for d in found) <= 14
     assert sum(d.p < 0.05 for d in found) <= 12
+
+
+@pytest.mark.parametrize(("tests", "least"), [(1, 6), (2, 7), (6, 8), (10, 9)])
+def test_of_too_few_seeds_no_difference_is_clear_however_large(tests, least):
+    """One sign in all: the interval excludes zero, and swapping gives the least p there is."""
+
+    def found(n):
+        ours = ([1.0 + 0.01 * i for i in range(n)], [1.0] * n)
+        return corrected([difference(ours, ([0.0] * n, [1.0] * n))] * tests)[0]
+
+    assert seeds_to_be_clear(tests) == least
+    assert found(least).can_be_clear
+    assert found(least).is_clear
+    assert not found(least - 1).can_be_clear
+    assert not found(least - 1).is_clear
+    assert found(least - 1).estimate.low > 0
+    assert found(least - 1).p >= 0.05
 
 
 def test_effect_by_hand():
