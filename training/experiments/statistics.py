@@ -146,6 +146,8 @@ def difference(
 ) -> Difference:
     """Return the difference of two ratios of sums, ours less theirs.
 
+    Where nothing happened in either arm there is no interval: a bootstrap has nothing to draw.
+
     Args:
         ours: (parts, wholes), one entry a seed.
         theirs: of the same seeds, in the same order.
@@ -157,7 +159,8 @@ def difference(
     if not (b.sum() > 0 and d.sum() > 0):
         return Difference(UNKNOWN, math.nan, math.nan)
     value = float(a.sum() / b.sum() - c.sum() / d.sum())
-    low, high = _interval((a, b, c, d), _difference_of_ratios)
+    happened = a.any() or c.any()
+    low, high = _interval((a, b, c, d), _difference_of_ratios) if happened else (math.nan, math.nan)
     both = (b > 0) & (d > 0)
     apart = a[both] / b[both] - c[both] / d[both]
     spread = float(apart.std(ddof=1)) if len(apart) > 1 else 0.0

@@ -168,6 +168,14 @@ def test_a_difference_to_what_never_flew_is_unknown():
     assert found.to_dict()["p"] is None
 
 
+def test_where_nothing_happened_in_either_arm_the_interval_is_unknown_and_not_nothing():
+    never, metres = [0.0] * 8, [20.0] * 8
+    found = difference((never, metres), (never, metres))
+    assert found.estimate.text() == "0.00 [–, –]"
+    assert not found.is_clear
+    assert difference(([1.0, *never[1:]], metres), (never, metres)).estimate.high > 0
+
+
 def with_p(p):
     return Difference(Estimate(1.0, 0.5, 1.5, 20), 1.0, p)
 
