@@ -8,7 +8,6 @@ the same new room, so that what a memory is worth is compared within that room.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 
 from training.experiments import charts, courses
 from training.experiments.arms import differences_table
@@ -106,7 +105,7 @@ def analyse(rows: Sequence[Row]) -> Findings:
                 f"those after {late} s",
                 costs,
                 f"It costs nothing, by the measure set beforehand, where the interval lies below "
-                f"{NOTHING:g}.",
+                f"{NOTHING:g}, after so many rooms and after all more that were tried.",
             ),
             figures_table(
                 "The first room, once more rooms were learned in",
@@ -214,19 +213,21 @@ def _named(start: str, k: str) -> str:
 
 
 def _free_from(costs: Mapping[str, Difference], start: str) -> str | None:
-    """Return after how many rooms a new one costs nothing, None if after none that was tried."""
-    for k in sorted({name.split()[2] for name in costs}, key=int):
+    """Return from how many rooms on a new one costs nothing, None if after none that was tried."""
+    free = None
+    for k in sorted({name.split()[2] for name in costs}, key=int, reverse=True):
         cost = costs.get(_named(start, k))
-        if cost is not None and cost.estimate.high < NOTHING:
-            return k
-    return None
+        if cost is not None and not cost.estimate.high < NOTHING:
+            break
+        free = k if cost is not None else free
+    return free
 
 
 def _headline(costs: Mapping[str, Difference]) -> str:
     told = []
     for start in STARTS:
         free = _free_from(costs, start)
-        if not any(isfinite(d.estimate.high) for d in costs.values()):
+        if not any(d.can_be_clear for d in costs.values()):
             told.append(f"{start}: too few rooms to say what a new one costs")
         elif free is None:
             told.append(

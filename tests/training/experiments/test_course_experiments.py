@@ -273,6 +273,12 @@ def test_a_new_room_costs_nothing_from_the_first_number_of_rooms_that_says_so():
     assert found.figures["cost"]["warm, after 1 room"]["mean"] == pytest.approx(0.25, abs=0.01)
 
 
+def test_a_new_room_that_costs_again_after_more_rooms_did_not_cost_nothing():
+    early = {"0": 0.9, "1": 0.1, "2": 0.4, "4": 0.1}
+    found = transfer_found(early, dict.fromkeys(early, 0.1), (0.1,))
+    assert "warm: a new room costs nothing after 4 rooms" in found.headline
+
+
 def test_the_sentences_about_transfer_flip_with_the_figures():
     late = {"0": 0.2, "1": 0.3, "2": 0.4, "4": 0.5}
     found = transfer_found(dict.fromkeys("0124", 0.9), late, (0.3, 0.1))
@@ -281,9 +287,10 @@ def test_the_sentences_about_transfer_flip_with_the_figures():
     assert "is better known than before" in found.meaning[2]
 
 
-def test_two_rooms_say_nothing_of_what_a_new_one_costs():
+@pytest.mark.parametrize("n", [2, 5])
+def test_a_few_rooms_say_nothing_of_what_a_new_one_costs(n):
     late = {"0": 0.2, "1": 0.1}
-    rows = [transfer_row(s, "warm", {"0": 0.9, "1": 0.1}, late, (0.1, 0.1)) for s in (0, 1)]
+    rows = [transfer_row(s, "warm", {"0": 0.9, "1": 0.1}, late, (0.1, 0.1)) for s in range(n)]
     found = transfer.analyse(rows)
     assert "warm: too few rooms to say what a new one costs" in found.headline
     assert "cannot be judged yet" in found.meaning[1]
