@@ -181,13 +181,13 @@ def _meaning(
             f"Of the other regressors on textons {', '.join(apart)} differ clearly from it: which "
             "regressor it is matters."
         )
-    elif any(d.can_be_clear for d in there.values()):
+    elif few := too_few(there):
+        sentences.append(f"The other regressors on textons cannot be compared with it: {few}.")
+    elif there:
         sentences.append(
             "Of the other regressors on textons none differs clearly from it: these rooms show no "
             "gain from another regressor."
         )
-    elif there:
-        sentences.append(f"Nor can the other regressors on textons: {too_few(there)}.")
     if len(times) > 1:
         sentences.append(_course_of(lambdas, times))
     return tuple(sentences)
