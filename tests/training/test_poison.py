@@ -179,6 +179,17 @@ def test_without_the_gate_it_is_the_poison_that_harms(poison):
     assert worst > 1.1 * unguarded
 
 
+@pytest.mark.slow
+def test_so_do_swapped_eyes_over_several_draws():
+    """By a single one, what flew before may have erred as much."""
+    free = CONFIG.model_copy(update={"gated": False})
+    runs = [
+        [poisoned(poison, free, seed)[3] for seed in range(4)]
+        for poison in (swapped_eyes, lambda frame, label: (frame, label))
+    ]
+    assert np.mean(runs[0]) > 1.2 * np.mean(runs[1])
+
+
 @pytest.mark.parametrize("poison", [nan_labels, nan_confidence, infinite_labels, invalid_labels])
 def test_labels_that_say_nothing_teach_nothing(poison):
     trainer = OnlineTrainer(Syllabus(CONFIG, SPEC, METER, 0, 1.0))
