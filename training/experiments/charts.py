@@ -21,7 +21,10 @@ Lines = Mapping[str, Sequence[tuple[float, Estimate]]]
 
 
 def bars(
-    titles: Sequence[str], panels: Mapping[str, Sequence[Estimate]], signed: bool = False
+    titles: Sequence[str],
+    panels: Mapping[str, Sequence[Estimate]],
+    signed: bool = False,
+    kinds: Sequence[str] = (),
 ) -> Draw:
     """Return a chart with a panel per measure, and a dot with its interval per arm.
 
@@ -29,14 +32,17 @@ def bars(
         titles: of the arms, from the top down.
         panels: measure -> one figure per arm.
         signed: figures lie on both sides of zero, which gets a line.
+        kinds: of each arm; those of a kind have one colour. By default each arm has its own.
     """
+    known = list(dict.fromkeys(kinds or titles))
+    colours = [COLOURS[known.index(kind) % len(COLOURS)] for kind in kinds or titles]
 
     def draw(figure: Any) -> None:
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         places = range(len(titles), 0, -1)
         for axis, (name, estimates) in zip(axes, panels.items(), strict=True):
-            for index, (place, estimate) in enumerate(zip(places, estimates, strict=True)):
-                _dot(axis, estimate, place, COLOURS[index % len(COLOURS)])
+            for place, estimate, colour in zip(places, estimates, colours, strict=True):
+                _dot(axis, estimate, place, colour)
             axis.set_title(textwrap.fill(name, 96 // len(panels)), fontsize=9, loc="left")
             if signed:
                 axis.axvline(0, color="#555555", lw=1)

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from training.experiments import charts, flights
 from training.experiments.arms import (
     Arm,
-    all_compared,
     arm,
+    compared,
     differences_table,
+    divided,
     measures_json,
     measures_table,
 )
@@ -27,7 +28,7 @@ from training.experiments.design import (
     configured,
 )
 from training.experiments.perseed import verdict
-from training.experiments.statistics import Difference
+from training.experiments.statistics import Difference, corrected
 
 LEARN_S, FLOWN_S, QUICK_S = 120.0, 120.0, 8.0
 ROOMS = ("textured", "mixed", "plain")
@@ -38,6 +39,9 @@ POLICIES: dict[str, tuple[str, ...]] = {
     "both cues": (),
 }
 MEASURED = ("collisions_per_100m", "metres_per_min", "stops_per_100m", "turning_share")
+COMPARED = ("collisions_per_100m", "metres_per_min")
+PLAIN_BOTH = "plain: both cues"
+TOGETHER = "the p of both measures are corrected together."
 
 
 def tasks(seeds: Sequence[int], quick: bool) -> list[Task]:
@@ -74,6 +78,7 @@ def analyse(rows: Sequence[Row]) -> Findings:
     }
     arms = {key: found for key, found in arms.items() if found.counts}
     found = _compared(arms)
+    hits, pace = (found[name] for name in COMPARED)
     shown = list(arms.values())
     panels = {
         "collisions per 100 m": [a.estimate("collisions_per_100m") for a in shown],
@@ -81,34 +86,43 @@ def analyse(rows: Sequence[Row]) -> Findings:
     }
     return Findings(
         _headline(arms),
-        _meaning(arms, found),
+        _meaning(arms, hits, pace),
         (
             measures_table("By room and policy", shown, MEASURED),
-            differences_table("Collisions per 100 m, over the same rooms", found),
+            differences_table(
+                "Collisions per 100 m, over the same rooms", hits, TOGETHER.capitalize()
+            ),
+            differences_table(
+                "Metres per minute, over the same rooms",
+                pace,
+                f"Compared only after the collisions had been seen; {TOGETHER}",
+            ),
         ),
         (
             Picture(
                 "rooms",
                 "By room and policy: mean and 95 % interval.",
-                charts.bars([a.name for a in shown], panels),
+                charts.bars([a.name for a in shown], panels, kinds=[policy for _, policy in arms]),
                 (8.0, 3.6),
             ),
         ),
         {
             "arms": measures_json(shown, MEASURED),
-            "collisions_per_100m": {name: d.to_dict() for name, d in found.items()},
+            **{name: {pair: d.to_dict() for pair, d in found[name].items()} for name in COMPARED},
         },
     )
 
 
-def _compared(arms: dict[tuple[str, str], Arm]) -> dict[str, Difference]:
+def _compared(arms: dict[tuple[str, str], Arm]) -> dict[str, dict[str, Difference]]:
+    """Return measure -> pair -> difference, all corrected together."""
     pairs = {
         f"{room}: both cues − {policy}": (arms[room, "both cues"], arms[room, policy])
         for room in ROOMS
         for policy in POLICIES
         if policy != "both cues" and {(room, "both cues"), (room, policy)} <= set(arms)
     }
-    return all_compared("collisions_per_100m", pairs)
+    found = iter(corrected([compared(m, *pair) for m in COMPARED for pair in pairs.values()]))
+    return {measure: {name: next(found) for name in pairs} for measure in COMPARED}
 
 
 def _rates(arms: dict[tuple[str, str], Arm], measure: str) -> dict[str, str]:
@@ -124,9 +138,14 @@ def _headline(arms: dict[tuple[str, str], Arm]) -> str:
     return f"plain rooms, collisions per 100 m: {told or 'not flown yet'}"
 
 
-def _meaning(arms: dict[tuple[str, str], Arm], found: dict[str, Difference]) -> tuple[str, ...]:
-    free = found.get("plain: both cues − unknown is free")
-    if free is None:
+def _meaning(
+    arms: dict[tuple[str, str], Arm], hits: dict[str, Difference], pace: dict[str, Difference]
+) -> tuple[str, ...]:
+    free, stop = (
+        hits.get(f"{PLAIN_BOTH} − unknown is free"),
+        pace.get(f"{PLAIN_BOTH} − unknown is stop"),
+    )
+    if free is None or stop is None:
         return ()
     often = verdict(
         free,
@@ -135,15 +154,41 @@ def _meaning(arms: dict[tuple[str, str], Arm], found: dict[str, Difference]) -> 
         "collides not clearly more or less often than",
         "cannot be compared yet with",
     )
-    pace, hits = _rates(arms, "metres_per_min"), _rates(arms, "collisions_per_100m")
+    far = verdict(
+        stop,
+        "clearly fewer metres",
+        "clearly more metres",
+        "not clearly more or fewer metres",
+        "too few rooms to compare the metres",
+    )
+    collisions, metres = _rates(arms, "collisions_per_100m"), _rates(arms, "metres_per_min")
     return (
         f"Between plain walls, who flies by both cues {often} who takes unknown for "
         f"free (difference {free.estimate.text(1)} collisions per 100 m).",
-        f"Taking unknown for a stop gives {hits.get('unknown is stop', '–')} collisions per 100 m "
-        f"and {pace.get('unknown is stop', '–')} m per minute; both cues {hits['both cues']} and "
-        f"{pace['both cues']}.",
-        "Where stereo answers, the policies should not differ: see the other rooms.",
+        f"Taking unknown for a stop gives {collisions['unknown is stop']} collisions per 100 m and "
+        f"{metres['unknown is stop']} m per minute; both cues {collisions['both cues']} and "
+        f"{metres['both cues']}: {far} (difference {stop.estimate.text(1)}).",
+        _elsewhere(arms, pace),
     )
+
+
+def _elsewhere(arms: dict[tuple[str, str], Arm], pace: dict[str, Difference]) -> str:
+    """Return what both cues cost where stereo answers, and plain rooms beside the mixed."""
+    told = [
+        f"{found.estimate.text(1)} in {room} rooms{'' if found.is_clear else ' (not clear)'}"
+        for room in ROOMS
+        if room != "plain" and (found := pace.get(f"{room}: both cues − unknown is stop"))
+    ]
+    if not told:
+        return "Where stereo answers, nothing was flown."
+    part = ""
+    if ("mixed", "both cues") in arms:
+        of = divided("metres_per_min", arms["plain", "both cues"], arms["mixed", "both cues"])
+        part = (
+            f"; in plain rooms both cues cover {of.text()} of the metres that they do in mixed ones"
+        )
+    same = "Where stereo answers, the same two differ in metres per minute by"
+    return f"{same} {' and '.join(told)}{part}."
 
 
 EXPERIMENT = Experiment(

@@ -135,6 +135,28 @@ def test_plain_rooms_are_judged_by_the_policy_that_flies_now():
     assert found.figures["collisions_per_100m"]["plain: both cues − unknown is free"]["mean"] == -25
 
 
+@pytest.mark.parametrize(("metres", "said"), [(24.0, "clearly more metres"), (20.0, "not clearly")])
+def test_what_mono_adds_to_standing_still_is_metres(metres, said):
+    rows = [
+        row(s, {"room": room, "policy": policy}, {"metres": flown})
+        for room, policy, flown in (
+            ("mixed", "unknown is stop", 40.0),
+            ("mixed", "both cues", 40.0),
+            ("plain", "unknown is free", 40.0),
+            ("plain", "unknown is stop", 20.0),
+            ("plain", "both cues", metres),
+        )
+        for s in MANY
+    ]
+    found = texture.analyse(rows)
+    assert said in found.meaning[1]
+    assert f"{metres / 40:.2f}" in found.meaning[2]
+    assert "in mixed rooms (not clear)" in found.meaning[2]
+    six = found.figures["collisions_per_100m"], found.figures["metres_per_min"]
+    assert [len(each) for each in six] == [3, 3]
+    assert six[1]["plain: both cues − unknown is free"]["p"] == round(6 * 2 / 2 ** len(MANY), 4)
+
+
 def test_both_cues_learn_in_the_mixed_room_first():
     for task in texture.tasks([0], False):
         policy = dict(task.factors)["policy"]
