@@ -285,12 +285,15 @@ EXPERIMENT = Experiment(
         "default: warm start, augmented pictures, a licence for familiar images alone. brittle: a "
         "fresh network that sees each picture as it is. brittle, unguarded: the same, and nobody "
         "asks whether an image is familiar: only the window of pairs can tell.",
+        "Ten rooms were planned. In three of them brittle held no licence at the change, and seven "
+        "pairs are too few for any of four differences to be clear: seeds 10 and 11 were added "
+        "after the first ten had been seen.",
     ),
     falsified_by="In some room the default learner's licence is held on through a change while "
     "mono catches clearly less than 95 % of the near frames; or it does not come back; or "
     "without the question for familiar images it is withdrawn as soon.",
     factors={"change": tuple(CHANGES), "learner": tuple(LEARNERS)},
-    seeds=range(10),
+    seeds=range(12),
     quick_seeds=range(1),
     tasks=tasks,
     run=courses.run,
