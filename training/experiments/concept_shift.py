@@ -298,6 +298,6 @@ EXPERIMENT = Experiment(
     tasks=tasks,
     run=courses.run,
     analyse=analyse,
-    cpu_s=180.0,
+    cpu_s=140.0,
     quick_cpu_s=8.0,
 )
