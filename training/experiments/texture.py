@@ -40,8 +40,7 @@ POLICIES: dict[str, tuple[str, ...]] = {
 }
 MEASURED = ("collisions_per_100m", "metres_per_min", "stops_per_100m", "turning_share")
 COMPARED = ("collisions_per_100m", "metres_per_min")
-PLAIN_BOTH = "plain: both cues"
-TOGETHER = "the p of both measures are corrected together."
+TOGETHER = "The p of both measures are corrected together."
 
 
 def tasks(seeds: Sequence[int], quick: bool) -> list[Task]:
@@ -89,13 +88,11 @@ def analyse(rows: Sequence[Row]) -> Findings:
         _meaning(arms, hits, pace),
         (
             measures_table("By room and policy", shown, MEASURED),
-            differences_table(
-                "Collisions per 100 m, over the same rooms", hits, TOGETHER.capitalize()
-            ),
+            differences_table("Collisions per 100 m, over the same rooms", hits, TOGETHER),
             differences_table(
                 "Metres per minute, over the same rooms",
                 pace,
-                f"Compared only after the collisions had been seen; {TOGETHER}",
+                f"{TOGETHER} Compared only after the collisions had been seen.",
             ),
         ),
         (
@@ -141,10 +138,8 @@ def _headline(arms: dict[tuple[str, str], Arm]) -> str:
 def _meaning(
     arms: dict[tuple[str, str], Arm], hits: dict[str, Difference], pace: dict[str, Difference]
 ) -> tuple[str, ...]:
-    free, stop = (
-        hits.get(f"{PLAIN_BOTH} − unknown is free"),
-        pace.get(f"{PLAIN_BOTH} − unknown is stop"),
-    )
+    free = hits.get("plain: both cues − unknown is free")
+    stop = pace.get("plain: both cues − unknown is stop")
     if free is None or stop is None:
         return ()
     often = verdict(
@@ -187,8 +182,8 @@ def _elsewhere(arms: dict[tuple[str, str], Arm], pace: dict[str, Difference]) ->
         part = (
             f"; in plain rooms both cues cover {of.text()} of the metres that they do in mixed ones"
         )
-    same = "Where stereo answers, the same two differ in metres per minute by"
-    return f"{same} {' and '.join(told)}{part}."
+    what = "Where stereo answers, both cues less unknown taken for a stop, in metres per minute, is"
+    return f"{what} {' and '.join(told)}{part}."
 
 
 EXPERIMENT = Experiment(
